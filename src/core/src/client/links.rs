@@ -1,0 +1,280 @@
+//! A client's links, and what is said on them: hello and welcome, heartbeats, acks, goodbyes.
+
+use super::state::{Hello, Identity, Welcome};
+use super::{Client, LinkId, Output, QueueFull};
+use crate::VERSION;
+use crate::code::{Code, Fault};
+use crate::frame::Frame;
+use crate::session::Beat;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    /// The number of the next counted frame from the hub; `None` before the welcome.
+    pub(super) next_down: Option<u64>,
+    pub(super) heard_at: u64,
+    pub(super) sent_at: u64,
+    hello_at: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    current: Option<LinkId>,
+    /// The link that the newest hello went to.
+    asked: Option<LinkId>,
+}
+
+impl Links {
+    pub(super) fn current(&self) -> Option<LinkId> {
+        self.current
+    }
+
+    pub(super) fn get_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&link)
+    }
+
+    pub(super) fn heard(&mut self, link: LinkId, now: u64) {
+        if let Some(l) = self.links.get_mut(&link) {
+            l.heard_at = now;
+        }
+    }
+
+    pub(super) fn closed(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.current.take_if(|l| *l == link);
+        self.asked.take_if(|l| *l == link);
+    }
+}
+
+#[derive(Deserialize)]
+struct MoveData {
+    #[serde(default)]
+    to: Option<String>,
+    #[serde(default)]
+    within_ms: u64,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Client {
+    pub(super) fn hello(&mut self, now: u64, link: LinkId, cause: String, auth: Map<String, Value>) {
+        let hello = Hello {
+            version: VERSION,
+            session: self.session.as_ref().map(|s| s.session.clone()),
+            resume: self.session.as_ref().map(|s| s.resume.clone()),
+            received: self.received,
+            cause: Some(cause),
+            ..Hello::default()
+        };
+        let Ok(Value::Object(mut data)) = serde_json::to_value(&hello) else { return };
+        data.extend(auth);
+        let l = Link { next_down: None, heard_at: now, sent_at: now, hello_at: now };
+        self.links.links.insert(link, l);
+        self.links.asked = Some(link);
+        self.transmit(now, link, None, Frame::with("hub:hello", &data));
+    }
+
+    pub(super) fn transmit(&mut self, now: u64, link: LinkId, seq: Option<u64>, frame: Frame) {
+        if let Some(l) = self.links.get_mut(link) {
+            l.sent_at = now;
+        }
+        self.out.push_back(Output::Transmit { link, seq, frame });
+    }
+
+    pub(super) fn link_frame(&mut self, now: u64, link: LinkId, frame: Frame) {
+        match frame.kind.as_str() {
+            "hub:welcome" => match frame.parse::<Welcome>() {
+                Ok(w) => self.welcome(now, link, w),
+                Err(_) => self.give_up(link, Code::BadFrame),
+            },
+            "hub:ack" | "hub:ping" | "hub:pong" => {
+                let beat = frame.parse::<Option<Beat>>().ok().flatten().unwrap_or_default();
+                if let Some(received) = beat.received
+                    && self.links.current == Some(link)
+                {
+                    self.hub_received(received);
+                }
+                if frame.kind == "hub:ping" {
+                    let pong = Beat { received: Some(self.tell()), t: beat.t };
+                    self.transmit(now, link, None, Frame::with("hub:pong", &pong));
+                } else if let (Some(t), "hub:pong") = (beat.t, frame.kind.as_str()) {
+                    self.out.push_back(Output::Rtt { link, ms: now.saturating_sub(t as u64) });
+                }
+            }
+            "hub:close" => {
+                let fault = frame.parse().unwrap_or_else(|_| Fault::from(Code::Internal));
+                self.links.closed(link);
+                self.out.push_back(Output::Refused { link, fault });
+            }
+            "hub:move" => {
+                if let Ok(MoveData { to, within_ms, reason }) = frame.parse() {
+                    self.out.push_back(Output::Move { to, within_ms, reason });
+                }
+            }
+            _ => self.give_up(link, Code::BadFrame),
+        }
+    }
+
+    fn welcome(&mut self, now: u64, link: LinkId, w: Welcome) {
+        if self.links.asked != Some(link) {
+            // A hello on another link came later: that one has the session.
+            return self.give_up(link, Code::Replaced);
+        }
+        self.links.asked = None;
+        let same = self.session.as_ref().is_some_and(|s| s.session == w.session);
+        // Below the count is fine: the link before may have brought frames since the hello.
+        let start_max = if same { self.received + 1 } else { 1 };
+        if w.resumed != same || w.start == 0 || w.start > start_max {
+            return self.give_up(link, Code::BadFrame);
+        }
+        if let Some(previous) = self.links.current.replace(link) {
+            self.give_up(previous, Code::Replaced);
+            self.links.current = Some(link);
+        }
+        if w.heartbeat_ms > 0 {
+            self.config.heartbeat_ms = w.heartbeat_ms;
+        }
+        self.config.ack_every = w.ack_every.max(1);
+        self.config.ack_delay_ms = w.ack_delay_ms;
+        if let Some(l) = self.links.get_mut(link) {
+            l.next_down = Some(w.start);
+        }
+        let first = self.session.is_none();
+        self.session = Some(Identity { session: w.session.clone(), resume: w.resume });
+        let (session, user) = (w.session, w.user);
+        self.out.push_back(Output::Welcomed { link, session, user, resumed: same });
+        if same {
+            self.up.resume(w.received);
+            self.out.push_back(Output::Acked { received: w.received });
+        } else {
+            self.begin_session(first);
+        }
+        self.flush(now);
+    }
+
+    fn begin_session(&mut self, first: bool) {
+        (self.received, self.acked, self.ack_due) = (0, 0, None);
+        let rooms = &self.rooms;
+        let lost = self.up.new_session(|f| f.id.as_deref().is_none_or(|id| !rooms.is_own(id)));
+        if lost > 0 {
+            self.out.push_back(Output::Lost { frames: lost });
+        }
+        if first {
+            return;
+        }
+        let (up, ids) = (&self.up, &mut self.ids);
+        let joins = self.rooms.rejoin(
+            |room| up.joins(room),
+            || {
+                *ids += 1;
+                format!("hub~{ids}")
+            },
+        );
+        self.up.push_front(joins);
+    }
+
+    /// Sends what waits, if a link carries the session.
+    pub(super) fn flush(&mut self, now: u64) {
+        let Some(link) = self.links.current else { return };
+        let unsent: Vec<_> = self.up.unsent().collect();
+        for (seq, frame) in unsent {
+            self.transmit(now, link, Some(seq), frame);
+        }
+    }
+
+    pub(super) fn send(&mut self, now: u64, frame: Frame) -> Result<(), QueueFull> {
+        if !frame.counted() {
+            if let Some(link) = self.links.current {
+                self.transmit(now, link, None, frame);
+            }
+            return Ok(());
+        }
+        if self.up.waiting() >= self.config.queue_max {
+            return Err(QueueFull(self.up.waiting()));
+        }
+        self.rooms.sending(&frame);
+        self.up.push(frame);
+        self.flush(now);
+        Ok(())
+    }
+
+    pub(super) fn hub_received(&mut self, received: u64) {
+        self.up.ack(received);
+        self.out.push_back(Output::Acked { received });
+    }
+
+    fn tell(&mut self) -> u64 {
+        self.acked = self.received;
+        self.ack_due = None;
+        self.received
+    }
+
+    pub(super) fn ack(&mut self, now: u64) {
+        if let Some(link) = self.links.current {
+            let received = self.tell();
+            self.transmit(now, link, None, Frame::with("hub:ack", &json!({"received": received})));
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: u64) {
+        if self.ack_due.is_some_and(|due| due <= now) {
+            self.ack(now);
+        }
+        let late = |l: &Link| l.next_down.is_none() && now >= l.hello_at + self.config.welcome_ms;
+        let silence = self.config.heartbeat_ms + self.config.heartbeat_ms / 2;
+        let links = &self.links.links;
+        let silent: Vec<_> =
+            links.iter().filter(|(_, l)| late(l)).map(|(id, _)| (*id, Code::HelloTimeout)).collect();
+        let dead: Vec<_> = links
+            .iter()
+            .filter(|(_, l)| l.next_down.is_some() && now >= l.heard_at + silence)
+            .map(|(id, _)| (*id, Code::HeartbeatTimeout))
+            .collect();
+        for (link, code) in silent.into_iter().chain(dead) {
+            self.give_up(link, code);
+        }
+        if let Some(link) = self.links.current
+            && let Some(l) = self.links.get_mut(link)
+            && now >= l.sent_at + self.config.heartbeat_ms
+        {
+            let beat = Beat { received: Some(self.tell()), t: Some(now as f64) };
+            self.transmit(now, link, None, Frame::with("hub:ping", &beat));
+        }
+    }
+
+    /// When [`Input::Tick`] is due next; `u64::MAX` for never.
+    pub fn deadline(&self) -> u64 {
+        let silence = self.config.heartbeat_ms + self.config.heartbeat_ms / 2;
+        let mut at = u64::MAX;
+        for (id, l) in &self.links.links {
+            match l.next_down {
+                None => at = at.min(l.hello_at + self.config.welcome_ms),
+                Some(_) => at = at.min(l.heard_at + silence),
+            }
+            if self.links.current == Some(*id) {
+                at = at.min(l.sent_at + self.config.heartbeat_ms);
+            }
+        }
+        match (self.ack_due, self.links.current) {
+            (Some(due), Some(_)) => at.min(due),
+            _ => at,
+        }
+    }
+
+    /// How far the client has come in a room that has a history, as it would say on joining again.
+    pub fn position(&self, room: &str) -> Option<String> {
+        self.rooms.position(room).map(ToString::to_string)
+    }
+
+    pub(super) fn bye(&mut self, now: u64) {
+        if let Some(link) = self.links.current {
+            self.transmit(now, link, None, Frame::new("hub:bye"));
+        }
+        let all: Vec<_> = self.links.links.keys().copied().collect();
+        all.into_iter().for_each(|link| self.give_up(link, Code::Bye));
+        self.session = None;
+    }
+}

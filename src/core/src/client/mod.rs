@@ -1,0 +1,297 @@
+//! The client's half of a session: one state machine, without I/O. The TypeScript SDK mirrors it; vectors made by the
+//! simulation keep the two the same, so [`Input`] and [`Output`] have a JSON form.
+//!
+//! The driver opens links (which, and when, is its business), feeds [`Client::handle`], and does what [`Client::poll`]
+//! says. Frames are sent once a link is welcomed, again on the next link if they were not acknowledged, and again in a new
+//! session if they have an `id` and no reply. Frames from the hub come out once each and in order.
+
+mod links;
+mod rooms;
+mod state;
+mod up;
+
+pub use state::{ClientConfig, Hello, Welcome};
+
+use crate::code::{Code, Fault};
+use crate::frame::Frame;
+use links::Links;
+use rooms::Rooms;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use up::Uplink;
+
+/// Names a link; the driver chooses it, never twice.
+pub type LinkId = u32;
+
+/// What happens to the client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Input {
+    /// A link's transport is open: say hello on it. `auth` is merged into the hello's data (ticket, token, user, info, client).
+    Hello {
+        /// The link.
+        link: LinkId,
+        /// Why this link: `connect`, `lost`, `up`, `down`, `manual`, `asked`.
+        cause: String,
+        /// Merged into the hello.
+        auth: serde_json::Map<String, serde_json::Value>,
+    },
+    /// A frame came.
+    Frame {
+        /// By this link.
+        link: LinkId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// A link is gone, or was given up.
+    Closed {
+        /// The link.
+        link: LinkId,
+    },
+    /// The application sends a frame.
+    Send {
+        /// The frame.
+        frame: Frame,
+    },
+    /// The hub acknowledged outside the frames (the answer to a POST).
+    Acked {
+        /// By this link.
+        link: LinkId,
+        /// Counted frames received.
+        received: u64,
+    },
+    /// Time passed; due at [`Client::deadline`].
+    Tick,
+    /// The application ends the session.
+    Bye,
+}
+
+/// What the driver is to do or to tell the application.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Output {
+    /// Write this frame to the link. `seq` is its number if it is counted.
+    Transmit {
+        /// To this link.
+        link: LinkId,
+        /// The number of a counted frame.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Close the link; it is not needed any more.
+    Close {
+        /// The link.
+        link: LinkId,
+        /// Why.
+        code: Code,
+    },
+    /// For the application: an event, a direct message, a request, a reply, a presence change, a gap.
+    Event {
+        /// The frame.
+        frame: Frame,
+    },
+    /// The link was welcomed and carries the session.
+    Welcomed {
+        /// The link.
+        link: LinkId,
+        /// The session.
+        session: String,
+        /// Who the hub takes the client for.
+        user: String,
+        /// Whether the session went on.
+        resumed: bool,
+    },
+    /// A room was joined again in a new session.
+    Rejoined {
+        /// The room.
+        room: String,
+        /// The reply's data.
+        data: serde_json::Value,
+    },
+    /// Joining a room again failed.
+    RejoinFailed {
+        /// The room.
+        room: String,
+        /// Why.
+        code: Code,
+    },
+    /// A new session: so many frames without an id may not have arrived, and won't be sent again.
+    Lost {
+        /// How many.
+        frames: u64,
+    },
+    /// The hub closes the link, and says what to do next.
+    Refused {
+        /// The link.
+        link: LinkId,
+        /// Its reason.
+        fault: Fault,
+    },
+    /// The hub wants the client on another link, soon.
+    Move {
+        /// The transport's name, if it matters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        /// In this time, ms.
+        within_ms: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A pong to a stamped ping: the round trip took so long.
+    Rtt {
+        /// By this link.
+        link: LinkId,
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// The hub has these frames for good as far as this session goes.
+    Acked {
+        /// Counted frames received.
+        received: u64,
+    },
+}
+
+/// The application asked for more than may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} frames wait already")]
+pub struct QueueFull(pub usize);
+
+/// One client's session, as the client holds it.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+    session: Option<state::Identity>,
+    /// Counted frames received.
+    received: u64,
+    ack_due: Option<u64>,
+    acked: u64,
+    links: Links,
+    up: Uplink,
+    rooms: Rooms,
+    out: VecDeque<Output>,
+    /// Counted frames that came again and were dropped.
+    duplicates: u64,
+    ids: u64,
+}
+
+impl Client {
+    /// A client without a session.
+    pub fn new(config: ClientConfig) -> Client {
+        Client {
+            config,
+            session: None,
+            received: 0,
+            ack_due: None,
+            acked: 0,
+            links: Links::default(),
+            up: Uplink::default(),
+            rooms: Rooms::default(),
+            out: VecDeque::new(),
+            duplicates: 0,
+            ids: 0,
+        }
+    }
+
+    /// Takes an input.
+    ///
+    /// # Errors
+    /// Only [`Input::Send`] fails: too many frames wait; nothing was taken.
+    pub fn handle(&mut self, now: u64, input: Input) -> Result<(), QueueFull> {
+        match input {
+            Input::Hello { link, cause, auth } => self.hello(now, link, cause, auth),
+            Input::Frame { link, frame } => self.frame(now, link, frame),
+            Input::Closed { link } => self.links.closed(link),
+            Input::Send { frame } => return self.send(now, frame),
+            Input::Acked { link, received } => {
+                if self.links.current() == Some(link) {
+                    self.hub_received(received);
+                }
+                self.links.heard(link, now);
+            }
+            Input::Tick => self.tick(now),
+            Input::Bye => self.bye(now),
+        }
+        Ok(())
+    }
+
+    /// The next thing to do, until `None`.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// The session's name, once there is one.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_ref().map(|s| s.session.as_str())
+    }
+
+    /// The link that carries the session.
+    pub fn link(&self) -> Option<LinkId> {
+        self.links.current()
+    }
+
+    /// Counted frames received.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Counted frames that came again and were dropped.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// Frames that the hub has not acknowledged, or that wait for their reply.
+    pub fn waiting(&self) -> usize {
+        self.up.waiting()
+    }
+
+    fn frame(&mut self, now: u64, link: LinkId, frame: Frame) {
+        let Some(l) = self.links.get_mut(link) else { return };
+        l.heard_at = now;
+        if Frame::is_link_kind(&frame.kind) {
+            return self.link_frame(now, link, frame);
+        }
+        if frame.volatile.is_some() {
+            return self.out.push_back(Output::Event { frame });
+        }
+        let Some(next) = &mut l.next_down else {
+            // Counted frames before the welcome: the hub is at fault; without a count they mean nothing.
+            return self.give_up(link, Code::BadFrame);
+        };
+        let seq = *next;
+        *next += 1;
+        if seq > self.received + 1 {
+            return self.give_up(link, Code::OutOfOrder);
+        }
+        self.ack_due.get_or_insert(now + self.config.ack_delay_ms);
+        if seq <= self.received {
+            self.duplicates += 1;
+        } else {
+            self.received = seq;
+            self.deliver(frame);
+        }
+        if self.received - self.acked >= self.config.ack_every {
+            self.ack(now);
+        }
+    }
+
+    fn deliver(&mut self, frame: Frame) {
+        if let "hub:reply" | "hub:error" = frame.kind.as_str()
+            && let Some(id) = frame.id.clone()
+        {
+            let asked = self.up.answered(&id);
+            if self.rooms.answered(&id, asked.as_ref(), &frame, &mut self.out) {
+                return;
+            }
+        }
+        self.rooms.observe(&frame);
+        self.out.push_back(Output::Event { frame });
+    }
+
+    /// A link that breaks the protocol or doesn't answer.
+    fn give_up(&mut self, link: LinkId, code: Code) {
+        self.links.closed(link);
+        self.out.push_back(Output::Close { link, code });
+    }
+}

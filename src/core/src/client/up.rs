@@ -1,0 +1,116 @@
+//! The client's frames on their way up: numbered, kept until acknowledged; those with an `id` until they are answered.
+
+use crate::frame::Frame;
+use std::collections::VecDeque;
+
+#[derive(Debug)]
+struct Kept {
+    /// The number in the current session; `None` until it is first sent there.
+    seq: Option<u64>,
+    frame: Frame,
+    acked: bool,
+    answered: bool,
+}
+
+impl Kept {
+    fn new(frame: Frame) -> Kept {
+        Kept { seq: None, frame, acked: false, answered: false }
+    }
+
+    fn awaits_reply(&self) -> bool {
+        self.frame.id.is_some() && !self.answered
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Uplink {
+    /// In the order of sending. Acknowledged frames stay while their reply is due.
+    kept: VecDeque<Kept>,
+    /// The number of the next counted frame.
+    next: u64,
+    /// Frames acknowledged in this session.
+    acked: u64,
+}
+
+impl Uplink {
+    pub(super) fn waiting(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Keeps a counted frame.
+    pub(super) fn push(&mut self, frame: Frame) {
+        self.kept.push_back(Kept::new(frame));
+    }
+
+    /// The frames that the session has not been given yet, with their new numbers.
+    pub(super) fn unsent(&mut self) -> impl Iterator<Item = (u64, Frame)> {
+        let next = &mut self.next;
+        self.kept.iter_mut().filter(|k| k.seq.is_none()).map(move |k| {
+            *next += 1;
+            k.seq = Some(*next);
+            (*next, k.frame.clone())
+        })
+    }
+
+    /// The hub has received so many; the rest was lost with the link and is unsent again.
+    pub(super) fn resume(&mut self, received: u64) {
+        self.ack(received);
+        for k in self.kept.iter_mut().filter(|k| k.seq.is_some_and(|s| s > received)) {
+            k.seq = None;
+        }
+        self.next = received;
+    }
+
+    /// The hub has received so many.
+    pub(super) fn ack(&mut self, received: u64) {
+        if received <= self.acked {
+            return;
+        }
+        self.acked = received.min(self.next);
+        for k in self.kept.iter_mut().filter(|k| k.seq.is_some_and(|s| s <= received)) {
+            k.acked = true;
+        }
+        self.kept.retain(|k| !k.acked || k.awaits_reply());
+    }
+
+    /// The frame with this id was answered; returns it.
+    pub(super) fn answered(&mut self, id: &str) -> Option<Frame> {
+        let at = self.kept.iter().position(|k| k.awaits_reply() && k.frame.id.as_deref() == Some(id))?;
+        let k = &mut self.kept[at];
+        if k.acked || k.seq.is_none() {
+            return self.kept.remove(at).map(|k| k.frame);
+        }
+        // Its number must stay until it is acknowledged.
+        k.answered = true;
+        Some(k.frame.clone())
+    }
+
+    /// A new session begins: what has an id goes again, in the old order, without those that `keep` refuses. Returns how many may be lost.
+    pub(super) fn new_session(&mut self, keep: impl Fn(&Frame) -> bool) -> u64 {
+        let mut lost = 0;
+        self.kept.retain(|k| {
+            lost += u64::from(k.seq.is_some() && k.frame.id.is_none());
+            (k.seq.is_none() || k.awaits_reply()) && keep(&k.frame)
+        });
+        self.kept.iter_mut().for_each(|k| {
+            k.seq = None;
+            k.acked = false;
+        });
+        (self.next, self.acked) = (0, 0);
+        lost
+    }
+
+    /// Whether the application's own join of this room waits for its answer.
+    pub(super) fn joins(&self, room: &str) -> bool {
+        self.kept.iter().any(|k| {
+            k.frame.kind == "hub:join" && k.frame.id.is_some() && k.frame.room.as_deref() == Some(room)
+        })
+    }
+
+    /// Frames that go before all others.
+    pub(super) fn push_front(&mut self, frames: Vec<Frame>) {
+        for frame in frames.into_iter().rev() {
+            self.kept.push_front(Kept::new(frame));
+        }
+    }
+}

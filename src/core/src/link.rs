@@ -1,0 +1,164 @@
+//! The seam between transports and the hub. A transport accepts a link, hands its send half upward, and passes
+//! in what it reads; it knows frames as bytes and never sees a session.
+//!
+//! The life of a link: [`Acceptor::link_up`], then any number of [`LinkPeer::receive`] each batch of which ends with
+//! [`LinkPeer::turn`], then [`LinkPeer::down`] exactly once.
+
+use crate::code::Fault;
+use crate::wire::SharedFrame;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A way of carrying frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// RFC 6455.
+    WebSocket,
+    /// An event stream or polls down, POSTs up.
+    Sse,
+    /// A WebRTC DataChannel.
+    WebRtc,
+    /// WebTransport over HTTP/3.
+    WebTransport,
+}
+
+impl Transport {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::WebSocket => "websocket",
+            Transport::Sse => "sse",
+            Transport::WebRtc => "webrtc",
+            Transport::WebTransport => "webtransport",
+        }
+    }
+
+    /// The transport of this name, or `None`.
+    pub fn from_name(name: &str) -> Option<Transport> {
+        [Transport::WebSocket, Transport::Sse, Transport::WebRtc, Transport::WebTransport]
+            .into_iter()
+            .find(|t| t.name() == name)
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One message as the transport delivered it.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// UTF-8 text, checked or not.
+    Text(Bytes),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+/// What a transport knows of a link when it comes up.
+#[derive(Default, Clone)]
+pub struct LinkInfo {
+    /// `None` only in tests.
+    pub transport: Option<Transport>,
+    /// `stream`, `poll`, …: how the transport is used, for metrics.
+    pub mode: &'static str,
+    /// The other end, or the client that a trusted proxy named.
+    pub remote: Option<IpAddr>,
+    /// A token from the request's header or cookie.
+    pub token: Option<String>,
+    /// Set on a plain event stream: no hello, join this at once.
+    pub subscribe: Option<Subscribe>,
+}
+
+impl fmt::Debug for LinkInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No address and no token: this ends in logs.
+        f.debug_struct("LinkInfo")
+            .field("transport", &self.transport)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a plain event stream asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subscribe {
+    /// The room.
+    pub room: String,
+    /// A position, as text.
+    pub since: Option<String>,
+    /// Begin with the last so many events.
+    pub history: Option<usize>,
+}
+
+/// A future without a known type.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the transport does after [`LinkPeer::receive`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// Go on reading.
+    Continue,
+    /// Wait for [`LinkPeer::ready`] before the next `receive`: the session's inbox is full.
+    Wait,
+    /// The link is over; [`LinkSender::close`] has been called.
+    Stop,
+}
+
+/// The send half of a link; the transport implements it. Called from any thread, often under a session's lock: it must not
+/// block, and must not call back into the [`LinkPeer`].
+pub trait LinkSender: Send + Sync {
+    /// Takes frames in order as long as the link has room for them, and returns how many it took. A frame that was taken
+    /// leaves as a whole, in order, unless the link dies. After taking fewer than offered the transport calls
+    /// [`LinkPeer::writable`] once there is room again. The frames may be joined into one write.
+    fn try_send(&self, frames: &mut dyn Iterator<Item = &SharedFrame>) -> usize;
+
+    /// Asks the other end for a sign of life below the protocol (a WebSocket ping), or at least keeps the path open (an
+    /// SSE comment). For clients that know no `hub:ping`.
+    fn probe(&self);
+
+    /// Sends `last` (a `hub:close` frame, where there is one) if the link still can, closes with the fault's code and gives the link up. Later calls do nothing.
+    fn close(&self, fault: &Fault, last: Option<&SharedFrame>);
+}
+
+/// The hub's side of a link.
+pub trait LinkPeer: Send + Sync {
+    /// A message came. `seq` is the number of the frame if the transport's uplink numbers its batches (SSE), else `None`.
+    fn receive(&self, seq: Option<u64>, message: Message) -> Flow;
+
+    /// The batch that was read is over: what it caused to be sent leaves now.
+    fn turn(&self);
+
+    /// Resolves when the peer takes messages again after [`Flow::Wait`].
+    fn ready(&self) -> BoxFuture<'static, ()>;
+
+    /// The link has room again.
+    fn writable(&self);
+
+    /// Something came that is not a message (a WebSocket ping or pong): the link lives.
+    fn alive(&self);
+
+    /// Counted frames the session has received; 0 before a session is there.
+    fn received(&self) -> u64;
+
+    /// The link is gone. Said once; nothing follows.
+    fn down(&self);
+}
+
+/// Where links go; the hub implements it.
+pub trait Acceptor: Send + Sync {
+    /// A link came up. With [`LinkInfo::subscribe`] the session begins at once (`sender.close` may be called before this
+    /// returns), else with the first message.
+    fn link_up(&self, info: LinkInfo, sender: Arc<dyn LinkSender>) -> Arc<dyn LinkPeer>;
+
+    /// Whether new links are taken; `false` while draining or full.
+    fn accepting(&self) -> bool;
+}

@@ -1,0 +1,175 @@
+//! The way down: what goes into the outbox, what waits in the history, and what the link is given.
+
+use super::lag::Lagging;
+use super::{Action, Beat, Kind, LinkId, Session};
+use crate::code::Code;
+use crate::wire::{Event, OutFrame, SharedFrame};
+use std::sync::Arc;
+
+impl Session {
+    /// A link frame for the current link; lost with it.
+    pub fn control(&mut self, frame: SharedFrame) {
+        if self.link.is_some() {
+            self.control.push_back(frame);
+        }
+    }
+
+    /// A counted frame that is not a room's event: a reply, a direct message, a presence change.
+    ///
+    /// # Errors
+    /// `slow_consumer`: the outbox holds twice its limit; the session is over.
+    pub fn send(&mut self, frame: SharedFrame) -> Result<(), Code> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        if self.outbox.bytes() + frame.cost() > 2 * self.limits.outbox_bytes_max {
+            self.end(Code::SlowConsumer);
+            return Err(Code::SlowConsumer);
+        }
+        self.outbox.push(frame);
+        Ok(())
+    }
+
+    /// A frame without a sequence, newest wins per key; dropped if there is no link.
+    pub fn send_volatile(&mut self, key: &str, frame: SharedFrame) {
+        if self.link.is_some() {
+            self.volatiles.put(key, frame, self.limits.volatile_keys_max);
+        }
+    }
+
+    /// An event of a room the session is in.
+    pub fn deliver(&mut self, event: &Event) {
+        if self.ended.is_some() {
+            return;
+        }
+        if let Some(key) = &event.volatile_key {
+            return self.send_volatile(key, event.frame.clone());
+        }
+        if !self.lag.is_empty()
+            && let Some(l) = self.lag.get_mut(&event.room)
+        {
+            l.seen = l.seen.max(event.offset);
+            l.skipped |= event.offset == 0;
+            return;
+        }
+        if self.outbox.bytes() + event.frame.cost() > self.limits.outbox_bytes_max {
+            let lagging = Lagging {
+                after: event.offset.checked_sub(1),
+                seen: event.offset,
+                skipped: event.offset == 0,
+                reading: false,
+            };
+            return self.lag.insert(event.room.clone(), lagging);
+        }
+        self.outbox.push(event.frame.clone());
+    }
+
+    /// A join begins: the room's events are kept back until [`Session::caught_up`].
+    pub fn begin_join(&mut self, room: Arc<str>) {
+        self.lag.insert(room, Lagging { after: None, seen: 0, skipped: false, reading: true });
+    }
+
+    /// The session left the room.
+    pub fn leave(&mut self, room: &str) {
+        self.lag.remove(room);
+    }
+
+    /// What was read from a room's history: a gap to announce first, the events, the offset up to which the history was
+    /// read, and whether it holds more. The room goes live if nothing was published meanwhile and all fits.
+    pub fn caught_up(
+        &mut self,
+        room: &str,
+        gap: Option<SharedFrame>,
+        events: &[Arc<Event>],
+        upto: u64,
+        more: bool,
+    ) {
+        if self.ended.is_some() {
+            return;
+        }
+        let Some(l) = self.lag.get_mut(room) else { return };
+        if let Some(gap) = gap {
+            self.outbox.push(gap);
+        }
+        l.reading = false;
+        for event in events {
+            if self.outbox.bytes() + event.frame.cost() > self.limits.outbox_bytes_max
+                && self.outbox.bytes() > 0
+            {
+                l.after = Some(event.offset - 1);
+                return;
+            }
+            self.outbox.push(event.frame.clone());
+            l.after = Some(event.offset);
+        }
+        if !more && l.seen <= upto {
+            return self.lag.remove(room);
+        }
+        if !more {
+            l.after = Some(upto);
+        }
+    }
+
+    /// The history could not be read; it is tried again.
+    pub fn catch_up_failed(&mut self, room: &str) {
+        if let Some(l) = self.lag.get_mut(room) {
+            l.reading = false;
+        }
+    }
+
+    pub(super) fn next_catch_up(&mut self) -> Option<Action> {
+        if self.lag.is_empty() || self.outbox.bytes() > self.limits.outbox_bytes_max / 2 {
+            return None;
+        }
+        self.lag.next_to_read().map(|(room, after)| Action::CatchUp(room, after))
+    }
+
+    /// Whether a room waits for room in the outbox.
+    pub fn is_lagging(&self) -> bool {
+        self.lag.waiting()
+    }
+
+    /// The link has room again.
+    pub fn writable(&mut self, link: LinkId) {
+        if let Some(l) = &mut self.link
+            && l.id == link
+        {
+            l.blocked = false;
+        }
+    }
+
+    /// Gives the link all it takes. `give` is called at most once, with the frames in order, and returns how many were taken.
+    pub fn transmit(
+        &mut self,
+        now: u64,
+        give: impl FnOnce(LinkId, &mut dyn Iterator<Item = &SharedFrame>) -> usize,
+    ) {
+        let Some(l) = &mut self.link else { return };
+        if l.blocked {
+            return;
+        }
+        if self.kind == Kind::Resumable && self.inbound.ack_wanted(now, self.limits.ack_every) {
+            let received = Some(self.inbound.tell());
+            self.control.push_back(OutFrame::with("hub:ack", &Beat { received, t: None }));
+        }
+        if !self.outbox.has_unsent() && self.control.is_empty() && self.volatiles.is_empty() {
+            return;
+        }
+        let mut offered = 0;
+        let mut frames = self.control.iter().chain(self.outbox.unsent()).chain(self.volatiles.iter());
+        let taken = give(l.id, &mut frames.by_ref().inspect(|_| offered += 1));
+        // A link that stopped before the end was offered one frame more than it took, or has not asked for the next.
+        let left = offered > taken || frames.next().is_some();
+        drop(frames);
+        l.blocked = left;
+        l.sent_at = now;
+        let control = taken.min(self.control.len());
+        self.control.drain(..control);
+        let counted = (taken - control).min(self.outbox.unsent().count());
+        self.outbox.mark_sent(counted);
+        self.volatiles.taken(taken - control - counted);
+        if self.kind != Kind::Resumable {
+            self.outbox.forget_sent();
+        }
+    }
+}

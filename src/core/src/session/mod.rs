@@ -1,0 +1,323 @@
+//! The hub's half of a session: one state machine per client, without I/O.
+//!
+//! Inputs: a link came up or died, a frame came, an event or a direct frame is to be delivered, the link is writable,
+//! time passed. Outputs: [`Session::transmit`] (what the link is given), [`Session::poll_action`], [`Session::deadline`].
+//!
+//! What holds under any order of inputs: frames from the client are handed on once each and in order; frames to the client
+//! reach it once each and in order over any number of links, or the session ends; an event that doesn't fit into the outbox
+//! comes later out of the room's history, or is announced by one gap.
+
+mod deliver;
+mod inbound;
+mod lag;
+mod outbox;
+mod volatile;
+
+use crate::code::Code;
+use crate::frame::Frame;
+use crate::limits::Limits;
+use crate::wire::{OutFrame, SharedFrame};
+use inbound::{Counted, Inbound};
+use lag::Lag;
+use outbox::Outbox;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use volatile::Volatiles;
+
+/// Names a link within its hub.
+pub type LinkId = u64;
+
+/// What the client at the other end can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It said hello: acks, resume, `hub:ping`.
+    Resumable,
+    /// It did not: no acks, no resume; its library answers the transport's pings.
+    Plain,
+    /// It only listens (a plain event stream): it never gives a sign of life.
+    Listener,
+}
+
+/// What the session wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Close this link with this code.
+    Close(LinkId, Code),
+    /// Read the room's history behind this offset (`None`: the room has no history, announce the gap) and call [`Session::caught_up`].
+    CatchUp(Arc<str>, Option<u64>),
+    /// Ask the link's transport for a sign of life.
+    Probe(LinkId),
+    /// The session is over.
+    End(Code),
+}
+
+/// What became of a frame from the client.
+#[derive(Debug, PartialEq)]
+pub enum Taken {
+    /// Act on it, then on what [`Session::take_early`] returns.
+    Act(Frame),
+    /// Nothing to do: a duplicate, an early frame, or one of the link's own.
+    Nothing,
+    /// Too far ahead: not taken. The sender must repeat it from [`Session::received`] + 1.
+    Refused,
+    /// The client is at fault; the link is to be closed with this code.
+    Fault(Code),
+    /// The client ended the session.
+    Bye,
+}
+
+#[derive(Debug)]
+struct Link {
+    id: LinkId,
+    /// The number of the next counted frame on this link.
+    next_up: u64,
+    heard_at: u64,
+    sent_at: u64,
+    /// The transport has no room until it says `writable`.
+    blocked: bool,
+}
+
+/// The body of `hub:ack`, `hub:ping` and `hub:pong`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Beat {
+    /// Counted frames received.
+    #[serde(default)]
+    pub received: Option<u64>,
+    /// The pinger's stamp, returned as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub t: Option<f64>,
+}
+
+/// One client's session, as the hub holds it.
+#[derive(Debug)]
+pub struct Session {
+    limits: Arc<Limits>,
+    kind: Kind,
+    inbound: Inbound,
+    outbox: Outbox,
+    volatiles: Volatiles,
+    lag: Lag,
+    /// Link frames for the current link; they have no sequence.
+    control: VecDeque<SharedFrame>,
+    link: Option<Link>,
+    /// The link before, while it may still bring frames, and when it will be closed.
+    old: Option<(Link, u64)>,
+    parked_at: u64,
+    /// The reason, once it is over.
+    ended: Option<Code>,
+    end_said: bool,
+}
+
+impl Session {
+    /// A session without a link.
+    pub fn new(now: u64, limits: Arc<Limits>, kind: Kind) -> Session {
+        Session {
+            limits,
+            kind,
+            inbound: Inbound::default(),
+            outbox: Outbox::default(),
+            volatiles: Volatiles::default(),
+            lag: Lag::default(),
+            control: VecDeque::new(),
+            link: None,
+            old: None,
+            parked_at: now,
+            ended: None,
+            end_said: false,
+        }
+    }
+
+    /// A link carries the session from now on; its client has received `received` counted frames. The one before is
+    /// drained; one before that is returned, to be closed at once.
+    ///
+    /// # Errors
+    /// `session_expired`: the session has ended, can't be resumed, or never sent so much or no longer has it.
+    pub fn link_up(&mut self, now: u64, link: LinkId, received: u64) -> Result<Option<LinkId>, Code> {
+        let first = self.link.is_none() && self.outbox.last() == 0 && self.inbound.received() == 0;
+        if self.ended.is_some() || (self.kind != Kind::Resumable && !first) || !self.outbox.rewind(received) {
+            return Err(Code::SessionExpired);
+        }
+        self.control.clear();
+        let next_up = self.inbound.tell() + 1;
+        let new = Link { id: link, next_up, heard_at: now, sent_at: now, blocked: false };
+        let close = match self.link.replace(new) {
+            None => None,
+            Some(previous) => {
+                self.old.replace((previous, now + self.limits.drain_ms)).map(|(older, _)| older.id)
+            }
+        };
+        Ok(close)
+    }
+
+    /// A link is gone.
+    pub fn link_down(&mut self, now: u64, link: LinkId) {
+        if self.old.as_ref().is_some_and(|(o, _)| o.id == link) {
+            self.old = None;
+        }
+        if self.link.as_ref().is_some_and(|l| l.id == link) {
+            self.link = None;
+            self.parked_at = now;
+            self.control.clear();
+            self.volatiles.clear();
+            if self.kind != Kind::Resumable {
+                self.end(Code::Bye);
+            }
+        }
+    }
+
+    /// The session is over.
+    pub fn end(&mut self, code: Code) {
+        self.ended.get_or_insert(code);
+    }
+
+    /// Why it is over, if it is.
+    pub fn ended(&self) -> Option<Code> {
+        self.ended
+    }
+
+    /// The link that carries it.
+    pub fn link(&self) -> Option<LinkId> {
+        self.link.as_ref().map(|l| l.id)
+    }
+
+    /// Counted frames received from the client.
+    pub fn received(&self) -> u64 {
+        self.inbound.received()
+    }
+
+    /// The number of the newest frame to the client.
+    pub fn last_sent(&self) -> u64 {
+        self.outbox.last()
+    }
+
+    /// Whether anything can be resumed from `received: 0`: nothing was counted up, and nothing acknowledged down.
+    pub fn is_fresh(&self) -> bool {
+        self.inbound.received() == 0 && self.outbox.acked() == 0
+    }
+
+    /// A sign of life of a link below the protocol.
+    pub fn alive(&mut self, now: u64, link: LinkId) {
+        if let Some(l) = self.link_mut(link) {
+            l.heard_at = now;
+        }
+    }
+
+    /// A frame came by a link. `seq` is its number where the transport's uplink says so; else the link's own count holds.
+    pub fn receive(&mut self, now: u64, link: LinkId, seq: Option<u64>, frame: Frame) -> Taken {
+        let Some(l) = self.link_mut(link) else { return Taken::Fault(Code::Replaced) };
+        l.heard_at = now;
+        if !frame.counted() {
+            return self.receive_uncounted(link, frame);
+        }
+        let seq = match seq {
+            Some(seq) => seq,
+            None => {
+                l.next_up += 1;
+                l.next_up - 1
+            }
+        };
+        let ack_by = now + self.limits.ack_delay_ms;
+        match self.inbound.take(seq, frame, self.limits.reorder_frames_max, ack_by) {
+            Counted::Next(frame) => Taken::Act(frame),
+            Counted::Duplicate | Counted::Early => Taken::Nothing,
+            Counted::Refused => Taken::Refused,
+        }
+    }
+
+    /// The next counted frame, if it came before the one just acted on.
+    pub fn take_early(&mut self, now: u64) -> Option<Frame> {
+        self.inbound.take_early(now + self.limits.ack_delay_ms)
+    }
+
+    fn link_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        match (&mut self.link, &mut self.old) {
+            (Some(l), _) if l.id == link => Some(l),
+            (_, Some((l, _))) if l.id == link => Some(l),
+            _ => None,
+        }
+    }
+
+    fn receive_uncounted(&mut self, link: LinkId, frame: Frame) -> Taken {
+        let beat = || frame.parse::<Option<Beat>>().map(Option::unwrap_or_default);
+        match frame.kind.as_str() {
+            "hub:ack" | "hub:pong" | "hub:ping" => {
+                let Ok(beat) = beat() else { return Taken::Fault(Code::BadFrame) };
+                if let Some(received) = beat.received
+                    && self.kind == Kind::Resumable
+                    && !self.outbox.ack(received)
+                {
+                    return Taken::Fault(Code::BadFrame);
+                }
+                if frame.kind == "hub:ping" && self.link() == Some(link) {
+                    let received = self.inbound.tell();
+                    self.control(OutFrame::with("hub:pong", &Beat { received: Some(received), t: beat.t }));
+                }
+                Taken::Nothing
+            }
+            "hub:bye" => {
+                self.end(Code::Bye);
+                Taken::Bye
+            }
+            kind if Frame::is_link_kind(kind) => Taken::Fault(Code::BadRequest),
+            _ => Taken::Act(frame),
+        }
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: u64) {
+        if self.link.is_none() && self.ended.is_none() && now >= self.parked_at + self.limits.resume_ms {
+            self.end(Code::SessionExpired);
+        }
+        let Some(l) = &mut self.link else { return };
+        if self.kind == Kind::Resumable && !l.blocked && now >= l.sent_at + self.limits.heartbeat_ms {
+            l.sent_at = now;
+            let received = Some(self.inbound.tell());
+            self.control(OutFrame::with("hub:ping", &Beat { received, t: None }));
+        }
+    }
+
+    /// The next thing to do, until `None`. Call it after every input.
+    pub fn poll_action(&mut self, now: u64) -> Option<Action> {
+        if let Some(code) = self.ended {
+            return (!std::mem::replace(&mut self.end_said, true)).then_some(Action::End(code));
+        }
+        if let Some((old, _)) = self.old.take_if(|(_, close_at)| *close_at <= now) {
+            return Some(Action::Close(old.id, Code::Replaced));
+        }
+        if let Some(l) = &mut self.link {
+            if self.kind != Kind::Listener && now >= l.heard_at + self.limits.silence_ms() {
+                let id = l.id;
+                self.link_down(now, id);
+                return Some(Action::Close(id, Code::HeartbeatTimeout));
+            }
+            if self.kind != Kind::Resumable && now >= l.sent_at + self.limits.heartbeat_ms {
+                l.sent_at = now;
+                return Some(Action::Probe(l.id));
+            }
+        }
+        self.next_catch_up()
+    }
+
+    /// When [`Session::tick`] is due next.
+    pub fn deadline(&self) -> u64 {
+        if self.ended.is_some() {
+            return u64::MAX;
+        }
+        let Some(l) = &self.link else { return self.parked_at + self.limits.resume_ms };
+        let mut at = l.sent_at + self.limits.heartbeat_ms;
+        if l.blocked {
+            at = u64::MAX;
+        }
+        if self.kind != Kind::Listener {
+            at = at.min(l.heard_at + self.limits.silence_ms());
+        }
+        if let Some((_, close_at)) = &self.old {
+            at = at.min(*close_at);
+        }
+        match self.inbound.ack_due() {
+            Some(due) if self.kind == Kind::Resumable => at.min(due),
+            _ => at,
+        }
+    }
+}
