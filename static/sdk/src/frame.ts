@@ -1,0 +1,106 @@
+import { fromBase64, toBase64 } from './base64.js';
+
+/** Who sent something; `session` is absent when a backend did. */
+export interface Sender {
+  user?: string;
+  session?: string;
+}
+
+/** A frame of the protocol. A binary payload is a `Uint8Array` in `data`. */
+export interface Frame {
+  type: string;
+  data?: unknown;
+  room?: string;
+  id?: string;
+  to?: string;
+  request?: string;
+  volatile?: true | string;
+  echo?: boolean;
+  from?: Sender;
+  offset?: number;
+  ts?: number;
+  timeout_ms?: number;
+  error?: { code: string; message: string };
+}
+
+const LINK_FRAMES = new Set(
+  ['hello', 'welcome', 'ping', 'pong', 'ack', 'move', 'close', 'bye'].map((name) => `hub:${name}`),
+);
+
+/** Whether a frame of this type speaks about the link, not the session. */
+export function isLinkFrame(type: string): boolean {
+  return LINK_FRAMES.has(type);
+}
+
+/** Whether the frame has a number in the session's sequence. */
+export function isCounted(frame: Frame): boolean {
+  return frame.volatile === undefined && !LINK_FRAMES.has(frame.type);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** Length in UTF-8 bytes. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    bytes += unit < 0x800 ? 1 : 2;
+    if (unit >= 0xd800 && unit < 0xdc00) {
+      bytes -= 1;
+    } else if (unit >= 0xdc00 && unit < 0xe000) {
+      bytes -= 1;
+    }
+  }
+  return bytes;
+}
+
+/** As JSON text; a binary payload becomes `data64`. */
+export function encodeText(frame: Frame): string {
+  if (!(frame.data instanceof Uint8Array)) return JSON.stringify(frame);
+  const { data, ...head } = frame;
+  return JSON.stringify({ ...head, data64: toBase64(data) });
+}
+
+/** As a binary frame where the payload is binary, else as JSON text. */
+export function encode(frame: Frame): string | Uint8Array {
+  if (!(frame.data instanceof Uint8Array)) return JSON.stringify(frame);
+  const { data, ...head } = frame;
+  const header = encoder.encode(JSON.stringify(head));
+  const bytes = new Uint8Array(2 + header.length + data.length);
+  new DataView(bytes.buffer).setUint16(0, header.length);
+  bytes.set(header, 2);
+  bytes.set(data, 2 + header.length);
+  return bytes;
+}
+
+/** The frame in a text or binary message, or `null` if it isn't a valid one. */
+export function decode(message: string | ArrayBuffer | Uint8Array): Frame | null {
+  try {
+    if (typeof message === 'string') return frameOf(JSON.parse(message));
+    const bytes = message instanceof Uint8Array ? message : new Uint8Array(message);
+    const length = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint16(0);
+    if (2 + length > bytes.length) return null;
+    const frame = frameOf(JSON.parse(decoder.decode(bytes.subarray(2, 2 + length))));
+    if (frame) frame.data = bytes.slice(2 + length);
+    return frame;
+  } catch {
+    return null;
+  }
+}
+
+/** Checks parsed JSON to be a frame and turns `data64` into bytes. */
+export function frameOf(value: unknown): Frame | null {
+  if (typeof value !== 'object' || value === null || typeof (value as Frame).type !== 'string') return null;
+  const frame = value as Frame & { data64?: unknown };
+  if (frame.data64 === undefined) return frame;
+  if (typeof frame.data64 !== 'string') return null;
+  try {
+    frame.data = fromBase64(frame.data64);
+  } catch {
+    return null;
+  }
+  delete frame.data64;
+  return frame;
+}

@@ -1,0 +1,205 @@
+import { CrosspointError } from '../codes.js';
+import { frameOf, type Frame } from '../frame.js';
+import { post } from './http.js';
+import type { Link, LinkContext } from './link.js';
+import { SseParser } from './sse-parser.js';
+import { Uplink } from './uplink.js';
+
+/** What streams and polls have in common: the uplink, and how frames and ends are told. */
+abstract class SseBase implements Link {
+  abstract readonly transport: 'sse' | 'sse-poll';
+  protected done = false;
+  protected readonly abort = new AbortController();
+  protected readonly uplink: Uplink;
+  private welcomed = false;
+  private last: CrosspointError | null = null;
+
+  constructor(
+    protected readonly url: string,
+    protected readonly context: LinkContext,
+  ) {
+    this.uplink = new Uplink(
+      context,
+      (received) => this.acked(received),
+      (error) => this.fail(this.welcomed ? lost(error) : error),
+    );
+  }
+
+  open(_probe: boolean): void {
+    this.run(this.uplink.takeHello()).then(
+      () => this.fail(new CrosspointError('unavailable', 'the stream ended')),
+      (error: unknown) => this.fail(error as CrosspointError),
+    );
+  }
+
+  send(frame: Frame, seq: number | null): void {
+    this.uplink.send(frame, seq);
+  }
+
+  close(): void {
+    this.done = true;
+    this.uplink.stop();
+    this.abort.abort();
+  }
+
+  bye(leaving: boolean): void {
+    this.done = true;
+    // The stream ends after the goodbye: the other way round the hub would think it lost.
+    void this.uplink.bye(leaving).then(() => leaving || this.abort.abort());
+  }
+
+  /** Carries frames down until the link is over. */
+  protected abstract run(hello: string[]): Promise<void>;
+
+  protected opened(link: unknown, key: unknown): void {
+    if (this.done) return;
+    if (typeof link !== 'string' || typeof key !== 'string') throw new CrosspointError('bad_frame', 'not an answer of the hub');
+    this.uplink.start(this.linkUrl(link), key);
+    this.context.events.proven();
+  }
+
+  protected linkUrl(link: string): string {
+    return `${this.url}/${encodeURIComponent(link)}`;
+  }
+
+  protected frame(value: unknown): void {
+    const frame = frameOf(value);
+    if (!frame || this.done) return;
+    if (frame.type === 'hub:close') this.last = CrosspointError.from(frame.data);
+    if (frame.type === 'hub:welcome') {
+      this.welcomed = true;
+      this.uplink.welcomed();
+    }
+    this.context.events.frame(frame);
+  }
+
+  protected acked(received: unknown): void {
+    if (typeof received === 'number' && this.welcomed && !this.done) {
+      this.context.events.frame({ type: 'hub:ack', data: { received } });
+    }
+  }
+
+  protected fail(error: CrosspointError): void {
+    if (this.done) return;
+    this.close();
+    this.context.events.closed(this.last ?? error);
+  }
+}
+
+/** The link is gone, the session isn't: whatever the code's own row says, another link is due at once. */
+function lost(error: CrosspointError): CrosspointError {
+  return ['not_found', 'unauthorized', 'out_of_order'].includes(error.code)
+    ? new CrosspointError(error.code, error.message, 'now')
+    : error;
+}
+
+/** Down by one streamed answer. */
+export class SseStreamLink extends SseBase {
+  readonly transport = 'sse';
+
+  protected run(hello: string[]): Promise<void> {
+    const body = `{"mode":"stream","frames":[${hello.join()}]}`;
+    const headers = { accept: 'text/event-stream' };
+    const { clock, fetch } = this.context;
+    return post(clock, fetch, this.url, body, (response) => this.read(response), { headers, signal: this.abort.signal });
+  }
+
+  private async read(response: Response): Promise<void> {
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
+      throw new CrosspointError('unavailable', 'the answer is not an event stream');
+    }
+    const parser = new SseParser(({ event, data }) => {
+      const value = parse(data);
+      if (event === 'open') {
+        const { link, key } = (value ?? {}) as { link?: unknown; key?: unknown };
+        this.opened(link, key);
+      } else if (event === 'message') {
+        this.frame(value);
+      }
+    });
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done || this.done) return;
+      parser.push(decoder.decode(value, { stream: true }));
+    }
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const POLL_WAIT_MS = 20_000;
+/** What a poll may take beyond its wait, and the opening request altogether. */
+const POLL_SLACK_MS = 8_000;
+const POLL_TRIES = 4;
+
+interface Batch {
+  link?: unknown;
+  key?: unknown;
+  batch?: unknown;
+  received?: unknown;
+  frames?: unknown;
+}
+
+/** Down by answers that end after each batch. */
+export class SsePollLink extends SseBase {
+  readonly transport = 'sse-poll';
+
+  protected async run(hello: string[]): Promise<void> {
+    const first = await this.ask(this.url, `{"mode":"poll","frames":[${hello.join()}]}`, POLL_SLACK_MS);
+    const { link, key } = first;
+    this.opened(link, key);
+    const url = this.linkUrl(String(link));
+    let batch = this.take(first, 0);
+    let failures = 0;
+    while (!this.done) {
+      const body = JSON.stringify({ key, poll: { batch, wait_ms: POLL_WAIT_MS } });
+      try {
+        const next = await this.ask(url, body, POLL_WAIT_MS + POLL_SLACK_MS);
+        failures = 0;
+        batch = this.take(next, batch);
+      } catch (error) {
+        const e = error as CrosspointError;
+        failures += 1;
+        const passing = ['timeout', 'unavailable', 'internal', 'rate_limited'].includes(e.code);
+        if (!passing || failures === POLL_TRIES) throw lost(e);
+        await this.pause(100 * 2 ** failures * this.context.clock.random() + 20);
+      }
+    }
+  }
+
+  private ask(url: string, body: string, deadlineMs: number): Promise<Batch> {
+    const { clock, fetch } = this.context;
+    return post(clock, fetch, url, body, async (response) => (await response.json()) as Batch, {
+      deadlineMs,
+      signal: this.abort.signal,
+    });
+  }
+
+  /** Hands the batch on and returns its number; a repeated one has been handed on already. */
+  private take(answer: Batch, before: number): number {
+    if (typeof answer.batch !== 'number' || !Array.isArray(answer.frames)) {
+      throw new CrosspointError('unavailable', 'not an answer of the hub');
+    }
+    if (answer.batch > before) for (const frame of answer.frames) this.frame(frame);
+    this.acked(answer.received);
+    return answer.batch;
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.context.clock.after(ms, resolve);
+      this.abort.signal.addEventListener('abort', () => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+}

@@ -1,0 +1,129 @@
+import type { Clock } from './clock.js';
+import { CrosspointError } from './codes.js';
+import type { TransportName } from './links/link.js';
+import { post } from './links/http.js';
+
+export const VERSION = '0.1.0';
+export const CLIENT = { name: 'crosspoint-js', version: VERSION };
+
+/** A transport family as negotiation names it. */
+export type Family = 'websocket' | 'sse';
+
+export interface Offer {
+  name: Family;
+  url: string;
+  head_start_ms: number;
+  deadline_ms: number;
+}
+
+export interface Failed {
+  transport: Family;
+  code: string;
+  age_ms: number;
+}
+
+export interface Negotiated {
+  ticket: string | null;
+  ticketUntil: number;
+  offers: Offer[];
+  postBytesMax: number | null;
+  frameBytesMax: number | null;
+  /** How long the exchange took (ms): what a round trip costs on this network, roughly. */
+  tookMs: number;
+}
+
+export interface Ask {
+  base: string;
+  token: string | null;
+  transports: Family[];
+  failed: Failed[];
+  user?: string | undefined;
+  info?: object | undefined;
+  deadlineMs: number;
+}
+
+/** The hub's address as an http(s) URL without a slash at its end; relative ones are of the page. */
+export function baseUrl(url: string): string {
+  const page = typeof location === 'undefined' ? undefined : location.href;
+  const base = new URL(url, page);
+  base.protocol = base.protocol.replace(/^ws/, 'http');
+  base.search = base.hash = '';
+  return base.href.replace(/\/+$/, '');
+}
+
+/** An offer's address below the hub's, with the scheme the transport wants. */
+export function addressOf(base: string, offer: Offer): string {
+  const url = /^[a-z]+:\/\//.test(offer.url) ? offer.url : base + offer.url;
+  return offer.name === 'websocket' ? url.replace(/^http/, 'ws') : url;
+}
+
+/** `POST /negotiate`: which transports to try, and a ticket for the hello. */
+export async function negotiate(clock: Clock, fetchFn: typeof fetch, ask: Ask, signal: AbortSignal): Promise<Negotiated> {
+  const { base, token, transports, failed, user, info, deadlineMs } = ask;
+  const headers: Record<string, string> = { 'content-type': 'application/json' };
+  if (token) headers.authorization = `Bearer ${token}`;
+  const began = clock.now();
+  const body = JSON.stringify({ version: 1, transports, failed, user, info, client: CLIENT });
+  const answer = await post(clock, fetchFn, `${base}/negotiate`, body, (response) => response.json(), {
+    headers,
+    deadlineMs,
+    signal,
+  });
+  return read(answer, began, clock.now());
+}
+
+function read(answer: unknown, began: number, now: number): Negotiated {
+  const a = (answer ?? {}) as Record<string, unknown>;
+  if (!Array.isArray(a.transports)) throw new CrosspointError('unavailable', 'not an answer of the hub');
+  const limits = (a.limits ?? {}) as Record<string, unknown>;
+  const offers = (a.transports as Partial<Offer>[]).filter(
+    (o): o is Offer => (o.name === 'websocket' || o.name === 'sse') && typeof o.url === 'string',
+  );
+  return {
+    ticket: typeof a.ticket === 'string' ? a.ticket : null,
+    ticketUntil: began + number(a.ticket_ms, 30_000),
+    offers: offers.map((o) => ({
+      name: o.name,
+      url: o.url,
+      head_start_ms: number(o.head_start_ms, 300),
+      deadline_ms: number(o.deadline_ms, 4_000),
+    })),
+    postBytesMax: number(limits.post_bytes_max, 0) || null,
+    frameBytesMax: number(limits.frame_bytes_max, 0) || null,
+    tookMs: now - began,
+  };
+}
+
+function number(value: unknown, otherwise: number): number {
+  return typeof value === 'number' && value >= 0 ? value : otherwise;
+}
+
+export type SsePoll = 'auto' | 'always' | 'never';
+
+export interface Candidate {
+  transport: TransportName;
+  url: string;
+  headStartMs: number;
+  deadlineMs: number;
+}
+
+/** How long a stream has to deliver its first bytes before a poll is tried beside it. */
+const POLL_HEAD_START_MS = 1_500;
+
+/** The offers as candidates of a race. On a slow network nobody is overtaken just for being slow. */
+export function candidatesOf(base: string, offers: Offer[], poll: SsePoll, tookMs: number): Candidate[] {
+  const list: Candidate[] = [];
+  for (const offer of offers) {
+    const url = addressOf(base, offer);
+    const headStartMs = list.length === 0 ? 0 : Math.max(offer.head_start_ms, 2 * tookMs);
+    const one = { url, headStartMs, deadlineMs: offer.deadline_ms };
+    if (offer.name !== 'sse') {
+      list.push({ ...one, transport: offer.name });
+      continue;
+    }
+    if (poll !== 'always') list.push({ ...one, transport: 'sse' });
+    const later = headStartMs + Math.max(POLL_HEAD_START_MS, 3 * tookMs);
+    if (poll !== 'never') list.push({ ...one, transport: 'sse-poll', headStartMs: poll === 'auto' ? later : headStartMs });
+  }
+  return list;
+}
