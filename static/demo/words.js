@@ -1,0 +1,64 @@
+/** How this page names transports, causes and numbers. */
+
+const TRANSPORTS = { websocket: 'WebSocket', sse: 'SSE', 'sse-poll': 'SSE poll' };
+
+const CAUSES = {
+  connect: 'first link',
+  lost: 'the link was lost',
+  up: 'a better one works again',
+  down: 'the other one stopped answering',
+  manual: 'you asked for it',
+  asked: 'the hub asked for it',
+};
+
+const STATES = { connecting: 'Connecting', connected: 'Connected', reconnecting: 'Reconnecting', closed: 'Closed' };
+
+export const transportName = (transport) => TRANSPORTS[transport] ?? (transport || 'No link');
+
+export const causeText = (cause) => CAUSES[cause] ?? String(cause ?? 'unknown cause');
+
+export const stateText = (state) => STATES[state] ?? state;
+
+/** Milliseconds as a person reads them: `0.4 ms`, `38 ms`, `1.2 s`. */
+export function millis(ms) {
+  if (typeof ms !== 'number' || !Number.isFinite(ms)) return '–';
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
+  return ms < 10 ? `${roundRtt(ms)} ms` : `${Math.round(ms)} ms`;
+}
+
+/** Tenths below 10 ms, whole milliseconds above. */
+export function roundRtt(ms) {
+  return ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms);
+}
+
+const timeFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const dayFormat = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const secondFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+
+/** The time of day, with the date where it isn't today. */
+export function clock(ts) {
+  const date = new Date(ts);
+  const today = new Date().toDateString() === date.toDateString();
+  return (today ? timeFormat : dayFormat).format(date);
+}
+
+export const clockSeconds = (ts) => secondFormat.format(new Date(ts));
+
+/** Up to two initials. */
+export function initials(name) {
+  const parts = String(name).trim().split(/[\s_.-]+/u).filter(Boolean);
+  const letters = parts.length > 1 ? [parts[0], parts.at(-1)] : parts;
+  return letters.map((part) => [...part][0].toLocaleUpperCase()).join('') || '?';
+}
+
+/** One of eight colours, the same on every page. */
+export function hue(user) {
+  let hash = 0;
+  for (const char of String(user)) hash = (hash * 31 + char.codePointAt(0)) % 4093;
+  return hash % 8;
+}
+
+/** A string of at most `max` characters out of whatever another client sent. */
+export function plain(value, max) {
+  return typeof value === 'string' ? [...value].slice(0, max).join('') : '';
+}
