@@ -7,6 +7,7 @@ const LINES_MAX = 80;
 export function mountLog(signal) {
   const list = byTestId('log');
   list.replaceChildren();
+  setText(byId('latest'), '');
   return (kind, text) => {
     if (signal.aborted) return;
     const now = Date.now();

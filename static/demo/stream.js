@@ -3,8 +3,8 @@ import { mountSenders } from './senders.js';
 
 const TICK_MS = 20;
 const RATE_MAX = 500;
-/** Numbered messages without an answer yet; beyond it the stream waits, and no number is skipped. */
-const UNANSWERED_MAX = 2000;
+/** Numbered messages without an answer yet; beyond it the stream waits, and no number is skipped. Below the SDK's `queueMax`. */
+const UNANSWERED_MAX = 800;
 
 /** The numbered stream: publishes its own if asked to, and checks everyone's numbers. */
 export function mountStream({ room, me, signal, note, onReceived }) {

@@ -53,9 +53,9 @@ export function initials(name) {
 
 /** One of eight colours, the same on every page. */
 export function hue(user) {
-  let hash = 0;
-  for (const char of String(user)) hash = (hash * 31 + char.codePointAt(0)) % 4093;
-  return hash % 8;
+  let hash = 5381;
+  for (const char of String(user)) hash = (Math.imul(hash, 33) ^ char.codePointAt(0)) >>> 0;
+  return ((hash ^ (hash >>> 7)) >>> 0) % 8;
 }
 
 /** A string of at most `max` characters out of whatever another client sent. */
