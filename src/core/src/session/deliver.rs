@@ -1,15 +1,18 @@
 //! The way down: what goes into the outbox, what waits in the history, and what the link is given.
 
 use super::lag::Lagging;
-use super::{Action, Beat, Kind, LinkId, Session};
+use super::{Action, Beat, Kind, LinkId, ReadId, Session};
 use crate::code::Code;
 use crate::wire::{Event, OutFrame, SharedFrame};
 use std::sync::Arc;
 
+/// Link frames that may wait. A client that pings and never reads gets no more pongs.
+const CONTROL_MAX: usize = 16;
+
 impl Session {
-    /// A link frame for the current link; lost with it.
+    /// A link frame for the current link; lost with it, or if too many wait already.
     pub fn control(&mut self, frame: SharedFrame) {
-        if self.link.is_some() {
+        if self.link.is_some() && self.control.len() < CONTROL_MAX {
             self.control.push_back(frame);
         }
     }
@@ -49,24 +52,20 @@ impl Session {
             && let Some(l) = self.lag.get_mut(&event.room)
         {
             l.seen = l.seen.max(event.offset);
-            l.skipped |= event.offset == 0;
             return;
         }
         if self.outbox.bytes() + event.frame.cost() > self.limits.outbox_bytes_max {
-            let lagging = Lagging {
-                after: event.offset.checked_sub(1),
-                seen: event.offset,
-                skipped: event.offset == 0,
-                reading: false,
-            };
+            let (after, seen) = (event.offset.checked_sub(1), event.offset);
+            let needs = if seen > 0 { event.frame.cost() } else { 0 };
+            let lagging = Lagging { after, seen, needs, ..Lagging::default() };
             return self.lag.insert(event.room.clone(), lagging);
         }
         self.outbox.push(event.frame.clone());
     }
 
-    /// A join begins: the room's events are kept back until [`Session::caught_up`].
-    pub fn begin_join(&mut self, room: Arc<str>) {
-        self.lag.insert(room, Lagging { after: None, seen: 0, skipped: false, reading: true });
+    /// A join begins, or the room's history was found rewritten: its events are kept back until [`Session::caught_up`].
+    pub fn begin_join(&mut self, room: Arc<str>) -> ReadId {
+        self.lag.begin(room)
     }
 
     /// The session left the room.
@@ -75,10 +74,12 @@ impl Session {
     }
 
     /// What was read from a room's history: a gap to announce first, the events, the offset up to which the history was
-    /// read, and whether it holds more. The room goes live if nothing was published meanwhile and all fits.
+    /// read, and whether it holds more. The room goes live if nothing was published meanwhile and all fits. The late
+    /// result of a reading that is no longer wanted (the room was left, or joined again) does nothing.
     pub fn caught_up(
         &mut self,
         room: &str,
+        read: ReadId,
         gap: Option<SharedFrame>,
         events: &[Arc<Event>],
         upto: u64,
@@ -87,16 +88,17 @@ impl Session {
         if self.ended.is_some() {
             return;
         }
-        let Some(l) = self.lag.get_mut(room) else { return };
+        let Some(l) = self.lag.finish(room, read) else { return };
         if let Some(gap) = gap {
             self.outbox.push(gap);
         }
-        l.reading = false;
+        l.needs = 0;
         for event in events {
             if self.outbox.bytes() + event.frame.cost() > self.limits.outbox_bytes_max
                 && self.outbox.bytes() > 0
             {
                 l.after = Some(event.offset - 1);
+                l.needs = event.frame.cost();
                 return;
             }
             self.outbox.push(event.frame.clone());
@@ -110,18 +112,18 @@ impl Session {
         }
     }
 
-    /// The history could not be read; it is tried again.
-    pub fn catch_up_failed(&mut self, room: &str) {
-        if let Some(l) = self.lag.get_mut(room) {
-            l.reading = false;
-        }
+    /// The history could not be read; it is tried again after a second.
+    pub fn catch_up_failed(&mut self, now: u64, room: &str, read: ReadId) {
+        self.lag.failed(now, room, read);
     }
 
-    pub(super) fn next_catch_up(&mut self) -> Option<Action> {
-        if self.lag.is_empty() || self.outbox.bytes() > self.limits.outbox_bytes_max / 2 {
+    pub(super) fn next_catch_up(&mut self, now: u64) -> Option<Action> {
+        let (bytes, bytes_max) = (self.outbox.bytes(), self.limits.outbox_bytes_max);
+        if self.lag.is_empty() || bytes > bytes_max / 2 {
             return None;
         }
-        self.lag.next_to_read().map(|(room, after)| Action::CatchUp(room, after))
+        let (room, after, read) = self.lag.next_to_read(now, bytes, bytes_max)?;
+        Some(Action::CatchUp(room, after, read))
     }
 
     /// Whether a room waits for room in the outbox.

@@ -28,6 +28,9 @@ use volatile::Volatiles;
 /// Names a link within its hub.
 pub type LinkId = u64;
 
+/// Names one reading of a room's history within its session, so that a late result is known as such.
+pub type ReadId = u64;
+
 /// What the client at the other end can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -44,8 +47,9 @@ pub enum Kind {
 pub enum Action {
     /// Close this link with this code.
     Close(LinkId, Code),
-    /// Read the room's history behind this offset (`None`: the room has no history, announce the gap) and call [`Session::caught_up`].
-    CatchUp(Arc<str>, Option<u64>),
+    /// Read the room's history behind this offset (`None`: the room has no history, announce the gap) and call
+    /// [`Session::caught_up`] or [`Session::catch_up_failed`].
+    CatchUp(Arc<str>, Option<u64>, ReadId),
     /// Ask the link's transport for a sign of life.
     Probe(LinkId),
     /// The session is over.
@@ -128,11 +132,11 @@ impl Session {
         }
     }
 
-    /// A link carries the session from now on; its client has received `received` counted frames. The one before is
-    /// drained; one before that is returned, to be closed at once.
+    /// A link carries the session from now on; its client has received `received` counted frames, and knows of what it
+    /// acknowledged since by the link before. That one is drained; the one before it is returned, to be closed at once.
     ///
     /// # Errors
-    /// `session_expired`: the session has ended, can't be resumed, or never sent so much or no longer has it.
+    /// `session_expired`: the session has ended, can't be resumed, or never sent so much.
     pub fn link_up(&mut self, now: u64, link: LinkId, received: u64) -> Result<Option<LinkId>, Code> {
         let first = self.link.is_none() && self.outbox.last() == 0 && self.inbound.received() == 0;
         if self.ended.is_some() || (self.kind != Kind::Resumable && !first) || !self.outbox.rewind(received) {
@@ -186,6 +190,11 @@ impl Session {
         self.inbound.received()
     }
 
+    /// The number of the first counted frame that the link which just came up will be given.
+    pub fn start(&self) -> u64 {
+        self.outbox.acked() + 1
+    }
+
     /// The number of the newest frame to the client.
     pub fn last_sent(&self) -> u64 {
         self.outbox.last()
@@ -205,6 +214,9 @@ impl Session {
 
     /// A frame came by a link. `seq` is its number where the transport's uplink says so; else the link's own count holds.
     pub fn receive(&mut self, now: u64, link: LinkId, seq: Option<u64>, frame: Frame) -> Taken {
+        if self.ended.is_some() {
+            return Taken::Nothing;
+        }
         let Some(l) = self.link_mut(link) else { return Taken::Fault(Code::Replaced) };
         l.heard_at = now;
         if !frame.counted() {
@@ -269,6 +281,7 @@ impl Session {
         if self.link.is_none() && self.ended.is_none() && now >= self.parked_at + self.limits.resume_ms {
             self.end(Code::SessionExpired);
         }
+        self.lag.tick(now);
         let Some(l) = &mut self.link else { return };
         if self.kind == Kind::Resumable && !l.blocked && now >= l.sent_at + self.limits.heartbeat_ms {
             l.sent_at = now;
@@ -280,6 +293,9 @@ impl Session {
     /// The next thing to do, until `None`. Call it after every input.
     pub fn poll_action(&mut self, now: u64) -> Option<Action> {
         if let Some(code) = self.ended {
+            if let Some((old, _)) = self.old.take() {
+                return Some(Action::Close(old.id, Code::Replaced));
+            }
             return (!std::mem::replace(&mut self.end_said, true)).then_some(Action::End(code));
         }
         if let Some((old, _)) = self.old.take_if(|(_, close_at)| *close_at <= now) {
@@ -296,7 +312,12 @@ impl Session {
                 return Some(Action::Probe(l.id));
             }
         }
-        self.next_catch_up()
+        self.next_catch_up(now)
+    }
+
+    /// What waits in the outbox for the client's acknowledgement, in bytes.
+    pub fn outbox_bytes(&self) -> usize {
+        self.outbox.bytes()
     }
 
     /// When [`Session::tick`] is due next.
@@ -304,17 +325,18 @@ impl Session {
         if self.ended.is_some() {
             return u64::MAX;
         }
-        let Some(l) = &self.link else { return self.parked_at + self.limits.resume_ms };
-        let mut at = l.sent_at + self.limits.heartbeat_ms;
-        if l.blocked {
-            at = u64::MAX;
-        }
-        if self.kind != Kind::Listener {
-            at = at.min(l.heard_at + self.limits.silence_ms());
-        }
+        let mut at = self.lag.retry_at();
         if let Some((_, close_at)) = &self.old {
             at = at.min(*close_at);
         }
+        let Some(l) = &self.link else { return at.min(self.parked_at + self.limits.resume_ms) };
+        if self.kind != Kind::Listener {
+            at = at.min(l.heard_at + self.limits.silence_ms());
+        }
+        if l.blocked {
+            return at;
+        }
+        at = at.min(l.sent_at + self.limits.heartbeat_ms);
         match self.inbound.ack_due() {
             Some(due) if self.kind == Kind::Resumable => at.min(due),
             _ => at,
