@@ -37,17 +37,15 @@ export class Emitter<Events> {
     if (set?.delete(fn) && set.size === 0) this.handlers.delete(event);
   }
 
-  /** Returns whether anyone listened. */
-  emit<K extends keyof Events>(event: K, value: Events[K]): boolean {
+  has(event: keyof Events): boolean {
+    return this.handlers.has(event);
+  }
+
+  emit<K extends keyof Events>(event: K, value: Events[K]): void {
     const set = this.handlers.get(event);
-    if (!set) return false;
+    if (!set) return;
     for (const fn of [...set] as Fn<Events[K]>[]) {
       if (set.has(fn as Fn<never>)) guarded(fn, value, this.report);
     }
-    return true;
-  }
-
-  clear(): void {
-    this.handlers.clear();
   }
 }

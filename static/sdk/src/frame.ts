@@ -47,25 +47,28 @@ export function utf8Length(text: string): number {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) continue;
     bytes += unit < 0x800 ? 1 : 2;
-    if (unit >= 0xd800 && unit < 0xdc00) {
-      bytes -= 1;
-    } else if (unit >= 0xdc00 && unit < 0xe000) {
-      bytes -= 1;
-    }
+    // Two surrogates make one character of four bytes.
+    if (unit >= 0xd800 && unit < 0xe000) bytes -= 1;
   }
   return bytes;
 }
 
-/** As JSON text; a binary payload becomes `data64`. */
+const texts = new WeakMap<Frame, string>();
+
+/** As JSON text; a binary payload becomes `data64`. A frame is encoded once: what becomes of its data later changes nothing. */
 export function encodeText(frame: Frame): string {
-  if (!(frame.data instanceof Uint8Array)) return JSON.stringify(frame);
-  const { data, ...head } = frame;
-  return JSON.stringify({ ...head, data64: toBase64(data) });
+  let text = texts.get(frame);
+  if (text === undefined) {
+    const { data, ...head } = frame;
+    text = JSON.stringify(data instanceof Uint8Array ? { ...head, data64: toBase64(data) } : frame);
+    texts.set(frame, text);
+  }
+  return text;
 }
 
 /** As a binary frame where the payload is binary, else as JSON text. */
 export function encode(frame: Frame): string | Uint8Array {
-  if (!(frame.data instanceof Uint8Array)) return JSON.stringify(frame);
+  if (!(frame.data instanceof Uint8Array)) return encodeText(frame);
   const { data, ...head } = frame;
   const header = encoder.encode(JSON.stringify(head));
   const bytes = new Uint8Array(2 + header.length + data.length);

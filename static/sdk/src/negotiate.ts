@@ -1,9 +1,8 @@
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
-import type { TransportName } from './links/link.js';
 import { post } from './links/http.js';
+import { VERSION } from './version.js';
 
-export const VERSION = '0.1.0';
 export const CLIENT = { name: 'crosspoint-js', version: VERSION };
 
 /** A transport family as negotiation names it. */
@@ -96,34 +95,4 @@ function read(answer: unknown, began: number, now: number): Negotiated {
 
 function number(value: unknown, otherwise: number): number {
   return typeof value === 'number' && value >= 0 ? value : otherwise;
-}
-
-export type SsePoll = 'auto' | 'always' | 'never';
-
-export interface Candidate {
-  transport: TransportName;
-  url: string;
-  headStartMs: number;
-  deadlineMs: number;
-}
-
-/** How long a stream has to deliver its first bytes before a poll is tried beside it. */
-const POLL_HEAD_START_MS = 1_500;
-
-/** The offers as candidates of a race. On a slow network nobody is overtaken just for being slow. */
-export function candidatesOf(base: string, offers: Offer[], poll: SsePoll, tookMs: number): Candidate[] {
-  const list: Candidate[] = [];
-  for (const offer of offers) {
-    const url = addressOf(base, offer);
-    const headStartMs = list.length === 0 ? 0 : Math.max(offer.head_start_ms, 2 * tookMs);
-    const one = { url, headStartMs, deadlineMs: offer.deadline_ms };
-    if (offer.name !== 'sse') {
-      list.push({ ...one, transport: offer.name });
-      continue;
-    }
-    if (poll !== 'always') list.push({ ...one, transport: 'sse' });
-    const later = headStartMs + Math.max(POLL_HEAD_START_MS, 3 * tookMs);
-    if (poll !== 'never') list.push({ ...one, transport: 'sse-poll', headStartMs: poll === 'auto' ? later : headStartMs });
-  }
-  return list;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import type { Link } from './links/link.js';
-import type { Candidate } from './negotiate.js';
+import type { Candidate } from './plan.js';
 
 type Phase = 'waiting' | 'probing' | 'proven' | 'greeted' | 'over';
 

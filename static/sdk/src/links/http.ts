@@ -70,3 +70,8 @@ async function errorOf(response: Response): Promise<CrosspointError> {
   const after = Number(response.headers.get('retry-after')) * 1000 || undefined;
   return new CrosspointError(code, `${response.url} answered ${response.status}`, undefined, after);
 }
+
+/** Whether the same request may well succeed in a moment. */
+export function isPassing(error: CrosspointError): boolean {
+  return ['timeout', 'unavailable', 'internal', 'rate_limited'].includes(error.code);
+}

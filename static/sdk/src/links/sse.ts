@@ -1,6 +1,6 @@
 import { CrosspointError } from '../codes.js';
 import { frameOf, type Frame } from '../frame.js';
-import { post } from './http.js';
+import { isPassing, post } from './http.js';
 import type { Link, LinkContext } from './link.js';
 import { SseParser } from './sse-parser.js';
 import { Uplink } from './uplink.js';
@@ -18,11 +18,7 @@ abstract class SseBase implements Link {
     protected readonly url: string,
     protected readonly context: LinkContext,
   ) {
-    this.uplink = new Uplink(
-      context,
-      (received) => this.acked(received),
-      (error) => this.fail(this.welcomed ? lost(error) : error),
-    );
+    this.uplink = new Uplink(context, (error) => this.fail(this.welcomed ? lost(error) : error));
   }
 
   open(_probe: boolean): void {
@@ -71,12 +67,6 @@ abstract class SseBase implements Link {
       this.uplink.welcomed();
     }
     this.context.events.frame(frame);
-  }
-
-  protected acked(received: unknown): void {
-    if (typeof received === 'number' && this.welcomed && !this.done) {
-      this.context.events.frame({ type: 'hub:ack', data: { received } });
-    }
   }
 
   protected fail(error: CrosspointError): void {
@@ -144,7 +134,6 @@ interface Batch {
   link?: unknown;
   key?: unknown;
   batch?: unknown;
-  received?: unknown;
   frames?: unknown;
 }
 
@@ -168,8 +157,7 @@ export class SsePollLink extends SseBase {
       } catch (error) {
         const e = error as CrosspointError;
         failures += 1;
-        const passing = ['timeout', 'unavailable', 'internal', 'rate_limited'].includes(e.code);
-        if (!passing || failures === POLL_TRIES) throw lost(e);
+        if (!isPassing(e) || failures === POLL_TRIES) throw lost(e);
         await this.pause(100 * 2 ** failures * this.context.clock.random() + 20);
       }
     }
@@ -189,7 +177,6 @@ export class SsePollLink extends SseBase {
       throw new CrosspointError('unavailable', 'not an answer of the hub');
     }
     if (answer.batch > before) for (const frame of answer.frames) this.frame(frame);
-    this.acked(answer.received);
     return answer.batch;
   }
 

@@ -1,7 +1,7 @@
 import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
 import { encodeText, utf8Length, type Frame } from '../frame.js';
-import { post } from './http.js';
+import { isPassing, post } from './http.js';
 import type { LinkContext } from './link.js';
 
 const DEADLINE_MS = 10_000;
@@ -38,7 +38,6 @@ export class Uplink {
 
   constructor(
     private readonly context: LinkContext,
-    private readonly answered: (received: number) => void,
     private readonly failed: (error: CrosspointError) => void,
   ) {
     this.backoff = new Backoff({ min_ms: 100, max_ms: 2_000 }, context.clock.random);
@@ -131,12 +130,11 @@ export class Uplink {
       const body = this.body(this.batch);
       const patience = (DEADLINE_MIN_MS + body.length / BYTES_PER_MS) * 2 ** tries;
       try {
-        const received = await post(clock, fetch, this.url, body, receivedOf, {
+        await post(clock, fetch, this.url, body, drain, {
           deadlineMs: Math.min(DEADLINE_MS, patience),
           signal: this.abort.signal,
         });
         this.batch = [];
-        if (!this.done && received !== null) this.answered(received);
         return;
       } catch (error) {
         if (this.done) return;
@@ -147,8 +145,7 @@ export class Uplink {
           this.queue.unshift(...this.batch.splice(0));
           return;
         }
-        const passing = ['timeout', 'unavailable', 'internal', 'rate_limited'].includes(e.code);
-        if (!passing || clock.now() - began > GIVE_UP_MS) {
+        if (!isPassing(e) || clock.now() - began > GIVE_UP_MS) {
           this.failed(e);
           return;
         }
@@ -168,9 +165,4 @@ export class Uplink {
 
 async function drain(response: Response): Promise<void> {
   await response.arrayBuffer();
-}
-
-async function receivedOf(response: Response): Promise<number | null> {
-  const { received } = (await response.json()) as { received?: unknown };
-  return typeof received === 'number' ? received : null;
 }

@@ -1,0 +1,248 @@
+import type { BackoffOptions } from './backoff.js';
+import type { CrosspointError } from './codes.js';
+import type { Frame, Sender } from './frame.js';
+import type { TransportName } from './links/link.js';
+export interface Options {
+    /** The user's JWT, or a function that fetches one; it is called again when the hub asks for a new one. */
+    token?: string | (() => string | Promise<string>);
+    /** Who I am; only a hub in dev mode believes it. */
+    user?: string;
+    /** What others see of me in presence; dev mode only, else the token says it. */
+    info?: object;
+    /** Transports that may be used. Default: all this runtime can do. */
+    transports?: ('websocket' | 'sse')[];
+    /** Whether SSE may or must end each answer after a batch. Default `auto`: where a stream doesn't get through. */
+    ssePoll?: 'auto' | 'always' | 'never';
+    /** Looks for a better transport in the background and moves there. Default true. */
+    autoUpgrade?: boolean;
+    /** Waits between attempts, with full jitter. Default 200 ms growing twofold to 20 s. */
+    backoff?: BackoffOptions;
+    /** The longest a negotiation, or a transport's hello, may take (ms, default 10,000). */
+    connectTimeoutMs?: number;
+    /** How long a request, a history or presence read may take (ms, default 15,000). */
+    requestTimeoutMs?: number;
+    /** Frames that may wait for their reply; beyond, calls fail with `limit_exceeded`. Default 1,000. */
+    queueMax?: number;
+    /** Default: the runtime's. */
+    fetch?: typeof fetch;
+    /** Default: the runtime's, if it has one. */
+    WebSocket?: typeof WebSocket;
+}
+export type State = 'connecting' | 'connected' | 'reconnecting' | 'closed';
+/** Why a link was opened. */
+export type Cause = 'connect' | 'lost' | 'up' | 'down' | 'manual' | 'asked';
+export type Status = 'queued' | 'sending' | 'stored' | 'failed';
+/** A user in a room, however many sessions they have. */
+export interface Member {
+    user: string;
+    info?: Record<string, unknown>;
+    state?: Record<string, unknown>;
+    sessions: number;
+    /** Milliseconds since 1970. */
+    since: number;
+}
+/** What was published to a room. */
+export interface RoomEvent<T = any> {
+    type: string;
+    data: T;
+    room: string;
+    from: Sender;
+    id: string;
+    /** Place in the room's history; absent in rooms without one. */
+    offset?: number;
+    /** When the hub took it, ms since 1970. */
+    ts: number;
+    volatile: boolean;
+}
+/** A message sent to this user or session. */
+export interface Message<T = any> {
+    type: string;
+    data: T;
+    from: Sender;
+    id?: string;
+    ts?: number;
+    request?: string;
+    volatile: boolean;
+}
+/** Something could not be delivered. `room`: events are missing before what follows; `lost`: frames of mine that are gone. */
+export interface Gap {
+    room?: string;
+    reason: string;
+    position?: string;
+    lost?: number;
+}
+export interface ClientEvents {
+    state: {
+        state: State;
+        previous: State;
+        error?: CrosspointError;
+    };
+    transport: {
+        transport: TransportName | null;
+        previous: TransportName | null;
+        cause: Cause;
+        ms: number;
+    };
+    /** Round-trip time (ms). */
+    rtt: number;
+    message: Message;
+    error: CrosspointError;
+    gap: Gap;
+    session: {
+        session: string;
+        resumed: boolean;
+    };
+    status: {
+        id: string;
+        status: Status;
+        error?: CrosspointError;
+    };
+    frame: {
+        direction: 'in' | 'out';
+        frame: Frame;
+    };
+}
+export interface Counters {
+    /** Counted frames that left, each once however often it was repeated. */
+    sent: number;
+    /** Counted frames that came. */
+    received: number;
+    /** Counted frames of mine that the hub has acknowledged. */
+    acked: number;
+    gaps: number;
+    /** Frames that came again and were dropped by count. */
+    duplicates: number;
+    /** Links lost and found again. */
+    reconnects: number;
+    /** Changes of link while the old one lived. */
+    moves: number;
+    /** Welcomes that resumed the session. */
+    resumes: number;
+}
+export interface PerformanceMetrics extends Counters {
+    transport: TransportName | null;
+    rtt: number | null;
+    /** How long the newest link took from its start to the welcome (ms). */
+    connectMs: number | null;
+    /** Frames that wait for a reply. */
+    waiting: number;
+}
+export interface JoinOptions {
+    /** Position after which events are wanted. */
+    since?: string;
+    /** Begin with the last so many events. */
+    history?: number;
+    /** Keep `members` up to date. */
+    presence?: boolean;
+    /** My state, as others see it in presence. */
+    state?: object;
+}
+export interface HistoryOptions {
+    since?: string;
+    before?: string;
+    limit?: number;
+}
+export interface PublishResult {
+    id: string;
+    offset?: number;
+    position?: string;
+    ts: number;
+    duplicate?: boolean;
+}
+/** A publish under way; resolves once the hub has stored it. */
+export interface Publish extends PromiseLike<PublishResult> {
+    readonly id: string;
+    readonly status: Status;
+    /** Called at each change, and at once with the status it has. */
+    onStatus(fn: (status: Status, error?: CrosspointError) => void): () => void;
+    catch<T>(fn: (error: CrosspointError) => T | PromiseLike<T>): Promise<PublishResult | T>;
+}
+export interface PresenceChange {
+    join: Member[];
+    update: Member[];
+    leave: string[];
+    members: Map<string, Member>;
+}
+export interface JoinResult {
+    recovered?: boolean;
+    members?: Member[];
+    position?: string;
+}
+/** A happening of the room itself, by its reserved name. */
+export interface RoomHappenings {
+    presence: PresenceChange;
+    gap: Gap;
+    join: JoinResult;
+}
+export interface Room {
+    readonly name: string;
+    /** The hub has this session in the room, as far as is known. */
+    readonly joined: boolean;
+    /** By user; kept up to date with `presence: true`. */
+    readonly members: Map<string, Member>;
+    /** Position of the newest event seen. */
+    readonly position: string | null;
+    join(): Promise<JoinResult>;
+    leave(): Promise<void>;
+    publish(type: string, data?: unknown, options?: {
+        id?: string;
+        echo?: boolean;
+    }): Publish;
+    /** May be dropped; of those with one key the newest wins. */
+    volatile(type: string, data?: unknown, key?: string): void;
+    history(options?: HistoryOptions): Promise<{
+        events: RoomEvent[];
+        position: string;
+        complete: boolean;
+    }>;
+    presence(): Promise<Member[]>;
+    setState(state: object): Promise<void>;
+    on<K extends keyof RoomHappenings>(type: K, fn: (value: RoomHappenings[K]) => void): () => void;
+    on<T = any>(type: string, fn: (event: RoomEvent<T>) => void): () => void;
+    off(type: string, fn: (value: any) => void): void;
+}
+export interface Client {
+    readonly state: State;
+    readonly transport: TransportName | null;
+    readonly session: string | null;
+    readonly user: string | null;
+    /** Round-trip time (ms). */
+    readonly rtt: number | null;
+    readonly counters: Counters;
+    /** The first welcome; rejects when the client ends before it. */
+    ready(): Promise<void>;
+    on<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void;
+    once<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void;
+    off<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): void;
+    /** The same object for the same name. */
+    room(name: string, options?: JoinOptions): Room;
+    /** `to`: `user:…`, `session:…` or `service:…`. */
+    send(to: string, type: string, data?: unknown, options?: {
+        volatile?: boolean | string;
+    }): void;
+    sendToUser(user: string, type: string, data?: unknown): Promise<{
+        delivered: number;
+    }>;
+    request<T = any>(to: string, type: string, data?: unknown, options?: {
+        timeoutMs?: number;
+    }): Promise<T>;
+    /** Answers requests of this type; what the handler throws is the asker's error. */
+    onRequest(type: string, handler: (data: any, context: {
+        from: Sender;
+    }) => unknown): () => void;
+    attach(service: string): Promise<void>;
+    detach(service: string): Promise<void>;
+    /** Resolves when the new link carries the session. */
+    moveTo(transport: TransportName): Promise<void>;
+    /** Changes what may be used; a transport that no longer may is left. */
+    allow(transports: string[]): void;
+    getPerformanceMetrics(): PerformanceMetrics;
+    /** Gives the hub a new token for the running session. */
+    refresh(token: string): Promise<void>;
+    /** Says goodbye; the session is over. */
+    close(): void;
+    readonly debug: {
+        /** Cuts the current link without a goodbye. */
+        killLink(): void;
+    };
+}

@@ -1,0 +1,211 @@
+import { checkType, asError } from './check.js';
+import { systemClock, type Clock } from './clock.js';
+import { CrosspointError } from './codes.js';
+import { Core, closed } from './core.js';
+import { makeLink, type LinkMaker } from './driver.js';
+import type { Frame, Sender } from './frame.js';
+import type { TransportName } from './links/link.js';
+import { PublishImpl } from './publish.js';
+import { Requests } from './requests.js';
+import { RoomImpl } from './room.js';
+import { record } from './session/types.js';
+import type {
+  Client,
+  ClientEvents,
+  Counters,
+  Gap,
+  JoinOptions,
+  JoinResult,
+  Message,
+  Options,
+  PerformanceMetrics,
+  PublishResult,
+  State,
+} from './types.js';
+
+export class ClientImpl implements Client {
+  readonly debug = { killLink: () => this.core.cut(new CrosspointError('unavailable', 'the link was cut')) };
+  private readonly core: Core;
+  private readonly rooms = new Map<string, RoomImpl>();
+  private readonly requests: Requests;
+
+  constructor(url: string, options: Options, clock: Clock = systemClock, maker: LinkMaker = makeLink) {
+    this.core = new Core(
+      url,
+      options,
+      {
+        frame: (frame) => this.take(frame),
+        renewed: () => this.rooms.forEach((room) => (room.joined = false)),
+        rejoined: (name, data) => this.rooms.get(name)?.entered({ ...(data as JoinResult) }),
+        rejoinFailed: (name, error) => {
+          this.rooms.get(name)?.left();
+          this.core.emitter.emit('error', error);
+        },
+        lostFrames: (lost) => this.gap({ reason: 'session_lost', lost }),
+      },
+      clock,
+      maker,
+    );
+    this.requests = new Requests((frame) => this.core.fire(frame));
+  }
+
+  get state(): State {
+    return this.core.state;
+  }
+
+  get transport(): TransportName | null {
+    return this.core.transport;
+  }
+
+  get session(): string | null {
+    return this.core.session;
+  }
+
+  get user(): string | null {
+    return this.core.user;
+  }
+
+  get rtt(): number | null {
+    return this.core.rtt;
+  }
+
+  get counters(): Counters {
+    return this.core.counters;
+  }
+
+  ready(): Promise<void> {
+    return this.core.ready;
+  }
+
+  on<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void {
+    return this.core.emitter.on(event, fn);
+  }
+
+  once<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void {
+    return this.core.emitter.once(event, fn);
+  }
+
+  off<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): void {
+    this.core.emitter.off(event, fn);
+  }
+
+  room(name: string, options?: JoinOptions): RoomImpl {
+    let room = this.rooms.get(name);
+    if (!room) {
+      const { core } = this;
+      room = new RoomImpl(name, {
+        call: (frame, timed, done) => core.call(frame, { timeoutMs: timed ? core.requestTimeoutMs : undefined, done }),
+        publish: (frame) => this.publish(frame),
+        volatile: (frame) => this.fire(frame),
+        position: () => core.driver.machine.position(name),
+        report: (error) => core.report(error),
+      });
+      this.rooms.set(name, room);
+    }
+    if (options) room.options = options;
+    return room;
+  }
+
+  send(to: string, type: string, data?: unknown, options: { volatile?: boolean | string } = {}): void {
+    const frame: Frame = { type, to, data };
+    if (options.volatile) frame.volatile = options.volatile;
+    this.fire(frame);
+  }
+
+  sendToUser(user: string, type: string, data?: unknown): Promise<{ delivered: number }> {
+    return this.request(`user:${user}`, type, data);
+  }
+
+  async request<T = any>(to: string, type: string, data?: unknown, options: { timeoutMs?: number } = {}): Promise<T> {
+    checkType(type);
+    const frame: Frame = { type, to, data };
+    if (options.timeoutMs !== undefined) frame.timeout_ms = options.timeoutMs;
+    return this.core.call(frame, { timeoutMs: options.timeoutMs ?? this.core.requestTimeoutMs });
+  }
+
+  onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void {
+    return this.requests.on(type, handler);
+  }
+
+  async attach(service: string): Promise<void> {
+    await this.core.call({ type: 'hub:attach', data: { service } });
+  }
+
+  async detach(service: string): Promise<void> {
+    await this.core.call({ type: 'hub:detach', data: { service } });
+  }
+
+  async moveTo(transport: TransportName): Promise<void> {
+    if (this.state === 'closed') throw closed();
+    await this.core.moves.moveTo(transport);
+  }
+
+  allow(transports: string[]): void {
+    this.core.allow(transports);
+  }
+
+  getPerformanceMetrics(): PerformanceMetrics {
+    const { counters, transport, rtt, connectMs, pending } = this.core;
+    return { ...counters, transport, rtt, connectMs, waiting: pending.size };
+  }
+
+  async refresh(token: string): Promise<void> {
+    const { core } = this;
+    core.tokens.set(token);
+    await core.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: core.requestTimeoutMs });
+  }
+
+  close(): void {
+    this.core.close();
+  }
+
+  private fire(frame: Frame): void {
+    checkType(frame.type);
+    this.core.fire(frame);
+  }
+
+  private publish(frame: Frame): PublishImpl {
+    const { core } = this;
+    const id = (frame.id ??= core.nextId());
+    const publish = new PublishImpl(id, (error) => core.report(error));
+    const onStatus: PublishImpl['changed'] = (status, error) => {
+      publish.changed(status, error);
+      core.emitter.emit('status', error ? { id, status, error } : { id, status });
+    };
+    try {
+      checkType(frame.type);
+      publish.follow(core.call<PublishResult>(frame, { onStatus }));
+    } catch (error) {
+      onStatus('failed', asError(error));
+      publish.follow(Promise.reject(error));
+    }
+    return publish;
+  }
+
+  private take(frame: Frame): void {
+    const { room } = frame;
+    if (frame.type === 'hub:gap') {
+      const { reason, position } = record(frame.data) ?? {};
+      const gap: Gap = { reason: String(reason ?? 'unknown') };
+      if (room !== undefined) gap.room = room;
+      if (typeof position === 'string') gap.position = position;
+      this.gap(gap);
+    } else if (room !== undefined) {
+      this.rooms.get(room)?.take(frame);
+    } else if (frame.request !== undefined) {
+      void this.requests.take(frame).catch((error) => this.core.report(error));
+    } else if (!frame.type.startsWith('hub:')) {
+      const { type, data = null, from = {}, id, ts } = frame;
+      const message: Message = { type, data, from, volatile: frame.volatile !== undefined };
+      if (id !== undefined) message.id = id;
+      if (ts !== undefined) message.ts = ts;
+      this.core.emitter.emit('message', message);
+    }
+  }
+
+  private gap(gap: Gap): void {
+    this.core.counters.gaps += 1;
+    this.core.emitter.emit('gap', gap);
+    if (gap.room !== undefined) this.rooms.get(gap.room)?.gap(gap);
+  }
+}

@@ -1,0 +1,373 @@
+import { Backoff } from './backoff.js';
+import { asError, check } from './check.js';
+import type { Clock } from './clock.js';
+import { CrosspointError } from './codes.js';
+import { Connector } from './connector.js';
+import { Driver, type LinkMaker } from './driver.js';
+import { Emitter } from './emitter.js';
+import type { Frame } from './frame.js';
+import type { TransportName } from './links/link.js';
+import { Moves } from './moves.js';
+import { baseUrl, type Family } from './negotiate.js';
+import { watchPage } from './page.js';
+import { Pending, type CallOptions } from './pending.js';
+import { Allowed, Memory } from './plan.js';
+import { isCount, record, type Output } from './session/types.js';
+import { Tokens } from './tokens.js';
+import type { Cause, ClientEvents, Counters, Options, State } from './types.js';
+
+/** How often the round-trip time is measured (ms). */
+const RTT_EVERY_MS = 10_000;
+
+/** What the core tells the application's side. */
+export interface CoreHooks {
+  /** A frame from the hub that answers no call. */
+  frame(frame: Frame): void;
+  /** A new session took the old one's place; its rooms are being joined again. */
+  renewed(): void;
+  rejoined(room: string, data: unknown): void;
+  rejoinFailed(room: string, error: CrosspointError): void;
+  /** So many frames without a reply may not have arrived. */
+  lostFrames(count: number): void;
+}
+
+/** A session and its links, as one thing that frames can be given to. */
+export class Core {
+  state: State = 'connecting';
+  session: string | null = null;
+  user: string | null = null;
+  rtt: number | null = null;
+  connectMs: number | null = null;
+  readonly counters: Counters = { sent: 0, received: 0, acked: 0, gaps: 0, duplicates: 0, reconnects: 0, moves: 0, resumes: 0 };
+  readonly emitter = new Emitter<ClientEvents>((error) => this.report(error));
+  readonly pending: Pending;
+  readonly ready: Promise<void>;
+  readonly requestTimeoutMs: number;
+  readonly tokens: Tokens;
+  readonly driver: Driver;
+  readonly moves: Moves;
+  private readonly connector: Connector;
+  private readonly allowed: Allowed;
+  private readonly memory = new Memory();
+  private readonly queueMax: number;
+  private settle!: (error: CrosspointError | null) => void;
+  private readonly unwatch: () => void;
+  private frameBytesMax = Infinity;
+  private postBytesMax = 65_536;
+  /** Frames sent before the hub's limits are known. */
+  private early: Frame[] | null = [];
+  private ids = 0;
+  private readonly prefix = randomPrefix();
+  private cancelPing: (() => void) | null = null;
+  private previous: TransportName | null = null;
+  private counted = { sent: 0, received: 0, acked: 0 };
+  private wasLost = false;
+
+  constructor(
+    url: string,
+    options: Options,
+    private readonly hooks: CoreHooks,
+    private readonly clock: Clock,
+    maker: LinkMaker,
+  ) {
+    this.pending = new Pending(clock);
+    this.requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
+    this.queueMax = options.queueMax ?? 1_000;
+    this.ready = new Promise((resolve, reject) => {
+      this.settle = (error) => (error ? reject(error) : resolve());
+    });
+    this.ready.catch(() => {});
+    const fetchFn: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
+    const Socket = options.WebSocket ?? (typeof WebSocket === 'undefined' ? undefined : WebSocket);
+    const families: Family[] = Socket ? ['websocket', 'sse'] : ['sse'];
+    const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
+    this.allowed = new Allowed(options.transports ?? families, options.ssePoll ?? 'auto');
+    this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
+    this.driver = new Driver(
+      clock,
+      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs },
+      {
+        proven: (link) => this.connector.proven(link),
+        gone: (link, error, fault) => this.connector.gone(link, error, fault),
+        welcomed: (output, welcome) => this.welcomed(output, welcome),
+        output: (output) => this.output(output),
+        frame: (direction, frame) => this.emitter.emit('frame', { direction, frame }),
+      },
+      { clock, fetch: fetchFn, WebSocket: Socket, postBytesMax: () => this.postBytesMax },
+      maker,
+    );
+    this.connector = new Connector(
+      { base: baseUrl(url), user: options.user, info: options.info, fetch: fetchFn, families, connectTimeoutMs },
+      clock,
+      this.driver,
+      this.tokens,
+      this.allowed,
+      this.memory,
+      new Backoff(options.backoff, clock.random),
+      {
+        connected: (transport, cause, ms) => this.connected(transport, cause, ms),
+        lost: (error) => this.lost(error),
+        failed: (error) => this.emitter.emit('error', error),
+        ended: (error) => this.end(error),
+        negotiated: ({ frameBytesMax, postBytesMax }) => this.limits(frameBytesMax, postBytesMax),
+      },
+    );
+    this.moves = new Moves(clock, this.connector, this.allowed, options.autoUpgrade ?? true, (error) => this.cut(error));
+    this.unwatch = watchPage({
+      leave: () => this.leave(),
+      freeze: () => this.freeze(),
+      thaw: () => this.connector.connect(),
+      online: () => this.online(),
+    });
+    queueMicrotask(() => this.connector.connect());
+  }
+
+  get transport(): TransportName | null {
+    return this.connector.current?.transport ?? null;
+  }
+
+  /** Sends a frame and resolves with the data of its reply. Rejects with `CrosspointError` only. */
+  call<T>(frame: Frame, options: CallOptions = {}): Promise<T> {
+    const id = (frame.id ??= this.nextId());
+    const refuse = (error: unknown): Promise<T> => {
+      const e = asError(error);
+      options.onStatus?.('failed', e);
+      return Promise.reject(e);
+    };
+    if (this.state === 'closed') return refuse(closed());
+    try {
+      check(frame, this.frameBytesMax);
+    } catch (error) {
+      return refuse(error);
+    }
+    if (this.pending.has(id)) return refuse(new CrosspointError('bad_request', `a frame with the id ${id} is under way`));
+    if (this.pending.size >= this.queueMax) return refuse(queueFull(this.queueMax));
+    const result = this.pending.add<T>(id, options);
+    this.give(frame);
+    return result;
+  }
+
+  /** Sends a frame that has no reply. Throws what the hub would refuse. */
+  fire(frame: Frame): void {
+    if (this.state === 'closed') throw closed();
+    check(frame, this.frameBytesMax);
+    this.give(frame);
+  }
+
+  nextId(): string {
+    return `${this.prefix}${(++this.ids).toString(36)}`;
+  }
+
+  allow(transports: string[]): void {
+    if (this.state === 'closed') return;
+    this.allowed.set(transports);
+    this.moves.allowedChanged();
+  }
+
+  /** Cuts the current link without a goodbye. */
+  cut(error: CrosspointError): void {
+    const { current } = this.connector;
+    if (!current) return;
+    this.driver.drop(current.id);
+    this.connector.gone(current.id, error, false);
+  }
+
+  close(): void {
+    if (this.state === 'closed') return;
+    this.driver.bye(false);
+    this.end(closed());
+  }
+
+  /** What an application's handler threw, or could not be told otherwise. */
+  report(error: unknown): void {
+    const e = error instanceof CrosspointError ? error : new CrosspointError('internal', `a handler failed: ${error}`);
+    if (e !== error) e.cause = error;
+    if (!this.reporting && this.emitter.has('error')) {
+      this.reporting = true;
+      this.emitter.emit('error', e);
+      this.reporting = false;
+    } else {
+      console.error(error);
+    }
+  }
+
+  private reporting = false;
+
+  private give(frame: Frame): void {
+    if (this.early) {
+      if (frame.volatile === undefined && this.early.length < this.queueMax) this.early.push(frame);
+      else if (frame.volatile === undefined) this.refused(frame, queueFull(this.queueMax));
+    } else if (!this.driver.input({ op: 'send', frame })) {
+      this.refused(frame, queueFull(this.queueMax));
+    }
+  }
+
+  private refused(frame: Frame, error: CrosspointError): void {
+    if (frame.id === undefined) throw error;
+    this.pending.fail(frame.id, error);
+  }
+
+  private limits(frameBytesMax: number | null, postBytesMax: number | null): void {
+    if (frameBytesMax) this.frameBytesMax = frameBytesMax;
+    if (postBytesMax) this.postBytesMax = postBytesMax;
+    const early = this.early ?? [];
+    this.early = null;
+    for (const frame of early) {
+      try {
+        check(frame, this.frameBytesMax);
+        this.give(frame);
+      } catch (error) {
+        if (frame.id === undefined) this.report(error);
+        else this.pending.fail(frame.id, asError(error));
+      }
+    }
+  }
+
+  private welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void {
+    const { link, session, user, resumed } = output;
+    const renewed = this.session !== null && !resumed;
+    const limits = record(record(welcome.data)?.limits) ?? {};
+    const limit = (value: unknown) => (isCount(value) && value > 0 ? value : null);
+    this.limits(limit(limits.frame_bytes_max), limit(limits.post_bytes_max));
+    this.session = session;
+    this.user = user || null;
+    if (resumed) this.counters.resumes += 1;
+    else this.counted = { sent: 0, received: 0, acked: 0 };
+    this.connector.welcomed(link);
+    if (renewed) this.hooks.renewed();
+    this.emitter.emit('session', { session, resumed });
+    this.settle(null);
+  }
+
+  private connected(transport: TransportName, cause: Cause, ms: number): void {
+    const { previous } = this;
+    this.previous = transport;
+    this.connectMs = Math.round(ms);
+    if (this.wasLost) this.counters.reconnects += 1;
+    else if (previous !== null) this.counters.moves += 1;
+    this.wasLost = false;
+    this.enter('connected');
+    this.emitter.emit('transport', { transport, previous, cause, ms: this.connectMs });
+    this.moves.connected(transport, cause);
+    // The machine has still to send what waits; the ping follows that.
+    this.cancelPing?.();
+    this.cancelPing = this.clock.after(0, () => this.ping());
+  }
+
+  private ping(): void {
+    const { machine } = this.driver;
+    this.driver.input({ op: 'send', frame: { type: 'hub:ping', data: { received: machine.received, t: this.driver.now() } } });
+    this.cancelPing = this.clock.after(RTT_EVERY_MS, () => this.ping());
+  }
+
+  private lost(error: CrosspointError): void {
+    this.wasLost = true;
+    this.cancelPing?.();
+    this.moves.disconnected();
+    this.pending.unsent();
+    this.enter('reconnecting', error);
+  }
+
+  private output(output: Output): void {
+    switch (output.op) {
+      case 'transmit':
+        if (output.frame.id !== undefined) this.pending.sent(output.frame.id);
+        if (output.seq !== undefined) this.count('sent', output.seq);
+        break;
+      case 'event':
+        this.count('received', this.driver.machine.received);
+        if (!this.settleCall(output.frame)) this.hooks.frame(output.frame);
+        break;
+      case 'acked':
+        this.count('acked', output.received);
+        break;
+      case 'rejoined':
+        this.hooks.rejoined(output.room, output.data);
+        break;
+      case 'rejoin_failed':
+        this.hooks.rejoinFailed(output.room, new CrosspointError(output.code));
+        break;
+      case 'lost':
+        this.hooks.lostFrames(output.frames);
+        break;
+      case 'move':
+        this.moves.asked(output.to, output.within_ms);
+        break;
+      case 'rtt':
+        this.rtt = output.ms;
+        this.emitter.emit('rtt', output.ms);
+    }
+    this.counters.duplicates = this.driver.machine.duplicates;
+  }
+
+  private settleCall(frame: Frame): boolean {
+    if (frame.type !== 'hub:reply' && frame.type !== 'hub:error') return false;
+    if (frame.id === undefined) {
+      this.emitter.emit('error', CrosspointError.from(frame.data));
+    } else {
+      this.pending.settle(frame);
+    }
+    return true;
+  }
+
+  private count(what: 'sent' | 'received' | 'acked', to: number): void {
+    if (to <= this.counted[what]) return;
+    this.counters[what] += to - this.counted[what];
+    this.counted[what] = to;
+  }
+
+  private leave(): void {
+    this.connector.pause();
+    this.driver.bye(true);
+  }
+
+  private freeze(): void {
+    if (!this.connector.current) return;
+    const error = new CrosspointError('unavailable', 'the page is frozen');
+    this.driver.drop(this.connector.current.id);
+    this.connector.pause();
+    this.lost(error);
+  }
+
+  private online(): void {
+    this.memory.clear();
+    this.moves.again();
+    if (this.state !== 'connected') this.connector.restart();
+  }
+
+  private end(error: CrosspointError): void {
+    this.connector.stop();
+    this.driver.bye(false);
+    this.cancelPing?.();
+    this.cancelPing = null;
+    this.unwatch();
+    this.early = null;
+    const final = error.code === 'bye' ? undefined : error;
+    this.enter('closed', final);
+    if (final) this.emitter.emit('error', final);
+    this.settle(error);
+    this.moves.stop(error);
+    this.pending.failAll(error);
+  }
+
+  private enter(state: State, error?: CrosspointError): void {
+    const previous = this.state;
+    if (previous === state || previous === 'closed') return;
+    this.state = state;
+    this.emitter.emit('state', error ? { state, previous, error } : { state, previous });
+  }
+}
+
+export function closed(): CrosspointError {
+  return new CrosspointError('bye', 'the client is closed');
+}
+
+function queueFull(max: number): CrosspointError {
+  return new CrosspointError('limit_exceeded', `${max} frames wait already`);
+}
+
+/** What sets this client's ids apart from those of the user's other clients: 72 random bits. */
+function randomPrefix(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(9));
+  return `${btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_')}-`;
+}

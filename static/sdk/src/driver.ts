@@ -1,0 +1,154 @@
+import type { Clock } from './clock.js';
+import { CrosspointError } from './codes.js';
+import type { Frame } from './frame.js';
+import type { Link, LinkContext, TransportName } from './links/link.js';
+import { SsePollLink, SseStreamLink } from './links/sse.js';
+import { WebSocketLink } from './links/websocket.js';
+import { Machine } from './session/machine.js';
+import type { Config, Input, LinkId, Output } from './session/types.js';
+
+export interface DriverHooks {
+  /** A link showed that its path works. */
+  proven(link: LinkId): void;
+  /** A link is over. `fault`: the hub closed it, and said why. */
+  gone(link: LinkId, error: CrosspointError, fault: boolean): void;
+  welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void;
+  /** Everything else that the machine says. */
+  output(output: Output): void;
+  frame(direction: 'in' | 'out', frame: Frame): void;
+}
+
+export type LinkMaker = (transport: TransportName, url: string, context: LinkContext) => Link;
+
+export const makeLink: LinkMaker = (transport, url, context) => {
+  if (transport === 'websocket') return new WebSocketLink(url, context);
+  return transport === 'sse' ? new SseStreamLink(url, context) : new SsePollLink(url, context);
+};
+
+/** Runs the machine: carries frames between it and the links, and wakes it in time. */
+export class Driver {
+  readonly machine: Machine;
+  private readonly links = new Map<LinkId, Link>();
+  private lastId = 0;
+  private draining = false;
+  private lastWelcome: Frame = { type: 'hub:welcome' };
+  private cancelTick: (() => void) | null = null;
+  private tickAt = Infinity;
+
+  constructor(
+    private readonly clock: Clock,
+    config: Partial<Config>,
+    private readonly hooks: DriverHooks,
+    private readonly context: Omit<LinkContext, 'events'>,
+    private readonly maker: LinkMaker,
+  ) {
+    this.machine = new Machine(config);
+  }
+
+  /** Whole milliseconds, as the machine counts them. */
+  now(): number {
+    return Math.floor(this.clock.now());
+  }
+
+  make(transport: TransportName, url: string): { id: LinkId; link: Link } {
+    const id = ++this.lastId;
+    const link = this.maker(transport, url, {
+      ...this.context,
+      events: {
+        frame: (frame) => {
+          this.hooks.frame('in', frame);
+          if (frame.type === 'hub:welcome') this.lastWelcome = frame;
+          this.input({ op: 'frame', link: id, frame });
+        },
+        proven: () => this.hooks.proven(id),
+        closed: (error) => {
+          this.drop(id);
+          this.hooks.gone(id, error, false);
+        },
+      },
+    });
+    this.links.set(id, link);
+    return { id, link };
+  }
+
+  /** The link was closed; nothing of it counts any more. */
+  drop(id: LinkId): void {
+    this.links.get(id)?.close();
+    this.links.delete(id);
+    this.input({ op: 'closed', link: id });
+  }
+
+  /** `false`: too many frames wait. */
+  input(input: Input): boolean {
+    const taken = this.machine.handle(this.now(), input);
+    this.drain();
+    return taken;
+  }
+
+  /** Ends the session with a goodbye. */
+  bye(leaving: boolean): void {
+    const current = this.machine.link;
+    const link = current === null ? undefined : this.links.get(current);
+    if (current !== null) this.links.delete(current);
+    link?.bye(leaving);
+    this.input({ op: 'bye' });
+    for (const other of this.links.values()) other.close();
+    this.links.clear();
+    this.cancelTick?.();
+    this.cancelTick = null;
+    this.tickAt = Infinity;
+  }
+
+  private drain(): void {
+    if (this.draining) return;
+    this.draining = true;
+    try {
+      for (let output = this.machine.poll(); output; output = this.machine.poll()) this.act(output);
+    } finally {
+      this.draining = false;
+    }
+    this.schedule();
+  }
+
+  private act(output: Output): void {
+    switch (output.op) {
+      case 'transmit':
+        this.hooks.frame('out', output.frame);
+        this.links.get(output.link)?.send(output.frame, output.seq ?? null);
+        this.hooks.output(output);
+        break;
+      case 'close':
+        this.end(output.link, new CrosspointError(output.code), false);
+        break;
+      case 'refused':
+        this.end(output.link, CrosspointError.from(output.fault), true);
+        break;
+      case 'welcomed':
+        this.hooks.welcomed(output, this.lastWelcome);
+        break;
+      default:
+        this.hooks.output(output);
+    }
+  }
+
+  private end(id: LinkId, error: CrosspointError, fault: boolean): void {
+    const link = this.links.get(id);
+    this.links.delete(id);
+    link?.close();
+    if (link) this.hooks.gone(id, error, fault);
+  }
+
+  private schedule(): void {
+    const at = this.machine.deadline();
+    if (at === this.tickAt) return;
+    this.cancelTick?.();
+    this.cancelTick = null;
+    this.tickAt = at;
+    if (at === Infinity) return;
+    this.cancelTick = this.clock.after(at - this.clock.now(), () => {
+      this.tickAt = Infinity;
+      this.cancelTick = null;
+      this.input({ op: 'tick' });
+    });
+  }
+}

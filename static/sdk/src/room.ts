@@ -1,0 +1,140 @@
+import { Emitter } from './emitter.js';
+import { frameOf, type Frame } from './frame.js';
+import type { PublishImpl } from './publish.js';
+import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
+
+/** What a room needs of its client. */
+export interface Wire {
+  /** Sends a frame that is answered; resolves with the answer's data, which `done` sees before any later frame is read.
+   * `timed`: gives up after the request timeout. */
+  call<T>(frame: Frame, timed: boolean, done?: (data: T) => void): Promise<T>;
+  publish(frame: Frame): PublishImpl;
+  volatile(frame: Frame): void;
+  position(room: string): string | null;
+  report(error: unknown): void;
+}
+
+const HAPPENINGS = new Set(['presence', 'gap', 'join']);
+
+interface PresenceData {
+  join?: Member[];
+  update?: Member[];
+  leave?: string[];
+}
+
+export class RoomImpl implements Room {
+  joined = false;
+  readonly members = new Map<string, Member>();
+  options: JoinOptions = {};
+  private readonly emitter: Emitter<Record<string, any>>;
+
+  constructor(
+    readonly name: string,
+    private readonly wire: Wire,
+  ) {
+    this.emitter = new Emitter(wire.report);
+  }
+
+  get position(): string | null {
+    return this.wire.position(this.name);
+  }
+
+  async join(): Promise<JoinResult> {
+    const { since, history, presence, state } = this.options;
+    const data = { since, history, presence, state };
+    const frame = { type: 'hub:join', room: this.name, data };
+    return this.wire.call<JoinResult>(frame, false, (result) => this.entered(result));
+  }
+
+  async leave(): Promise<void> {
+    await this.wire.call({ type: 'hub:leave', room: this.name }, false, () => this.left());
+  }
+
+  publish(type: string, data?: unknown, options: { id?: string; echo?: boolean } = {}): Publish {
+    // A copy: what the application does with its bytes later is not what it published.
+    const frame: Frame = { type, room: this.name, data: data instanceof Uint8Array ? data.slice() : data };
+    if (options.id !== undefined) frame.id = options.id;
+    if (options.echo === false) frame.echo = false;
+    return this.wire.publish(frame);
+  }
+
+  volatile(type: string, data?: unknown, key?: string): void {
+    this.wire.volatile({ type, room: this.name, data, volatile: key ?? true });
+  }
+
+  async history(options: HistoryOptions = {}): Promise<{ events: RoomEvent[]; position: string; complete: boolean }> {
+    const { since, before, limit } = options;
+    const frame = { type: 'hub:history', room: this.name, data: { since, before, limit } };
+    const reply = await this.wire.call<{ events?: unknown[]; position: string; complete: boolean }>(frame, true);
+    const events = (reply.events ?? []).map(frameOf).filter((event): event is Frame => event !== null);
+    return { ...reply, events: events.map((event) => this.eventOf(event)) };
+  }
+
+  async presence(): Promise<Member[]> {
+    const reply = await this.wire.call<{ members?: Member[] }>({ type: 'hub:presence', room: this.name }, true);
+    return reply.members ?? [];
+  }
+
+  async setState(state: object): Promise<void> {
+    await this.wire.call({ type: 'hub:state', room: this.name, data: state }, false);
+  }
+
+  on(type: string, fn: (value: any) => void): () => void {
+    return this.emitter.on(type, fn);
+  }
+
+  off(type: string, fn: (value: any) => void): void {
+    this.emitter.off(type, fn);
+  }
+
+  /** A frame of this room came. */
+  take(frame: Frame): void {
+    if (frame.type === 'hub:presence') {
+      this.changed((frame.data ?? {}) as PresenceData);
+    } else if (!frame.type.startsWith('hub:')) {
+      const event = this.eventOf(frame);
+      if (!HAPPENINGS.has(frame.type)) this.emitter.emit(frame.type, event);
+      this.emitter.emit('*', event);
+    }
+  }
+
+  gap(gap: Gap): void {
+    this.emitter.emit('gap', gap);
+  }
+
+  /** The hub has this session in the room now. */
+  entered(result: JoinResult): void {
+    this.joined = true;
+    if (result.members) this.replace(result.members);
+    this.emitter.emit('join', result);
+  }
+
+  /** The session is in the room no longer. */
+  left(): void {
+    this.joined = false;
+    this.members.clear();
+  }
+
+  private replace(members: Member[]): void {
+    const now = new Set(members.map(({ user }) => user));
+    const join = members.filter(({ user }) => !this.members.has(user));
+    const update = members.filter((m) => this.members.has(m.user) && JSON.stringify(m) !== JSON.stringify(this.members.get(m.user)));
+    const leave = [...this.members.keys()].filter((user) => !now.has(user));
+    this.changed({ join, update, leave });
+  }
+
+  private changed({ join = [], update = [], leave = [] }: PresenceData): void {
+    if (join.length + update.length + leave.length === 0) return;
+    for (const member of [...join, ...update]) this.members.set(member.user, member);
+    for (const user of leave) this.members.delete(user);
+    this.emitter.emit('presence', { join, update, leave, members: this.members });
+  }
+
+  private eventOf(frame: Frame): RoomEvent {
+    const { type, data = null, from = {}, id = '', offset, ts = 0 } = frame;
+    const event: RoomEvent = { type, data, room: this.name, from, id, ts, volatile: frame.volatile !== undefined };
+    if (offset !== undefined) event.offset = offset;
+    return event;
+  }
+}
+

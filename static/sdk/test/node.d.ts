@@ -1,0 +1,6 @@
+declare module 'node:test';
+declare module 'node:assert/strict';
+declare module 'node:fs';
+declare module 'node:http';
+declare module 'node:zlib';
+declare const process: { env: Record<string, string | undefined>; cwd(): string };
