@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { output } from './process.js';
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--disable-quic', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
+  '--disable-backgrounding-occluded-windows',
+];
+
+/** A Chromium of its own, with an empty profile. */
+export function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
+}
+
+/** A page that remembers what went wrong in it. */
+export async function openPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  const wrong = [];
+  page.on('pageerror', (error) => wrong.push(`exception: ${error.stack ?? error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') wrong.push(`${message.type()}: ${message.text()}`);
+  });
+  return { page, wrong };
+}
+
+/** What the browser itself reports about requests that a proxy broke; no page can prevent it. */
+export const brokenByProxy = (line) => /WebSocket connection to|Failed to load resource/.test(line);
+
+/** Keeps a picture as CI output. */
+export function screenshot(page, name) {
+  return page.screenshot({ path: join(output, `${name}.png`), animations: 'disabled' });
+}
