@@ -71,6 +71,9 @@ impl Client {
         };
         let Ok(Value::Object(mut data)) = serde_json::to_value(&hello) else { return };
         data.extend(auth);
+        if let Some(previous) = self.links.asked {
+            self.give_up(previous, Code::Replaced);
+        }
         let l = Link { next_down: None, heard_at: now, sent_at: now, hello_at: now };
         self.links.links.insert(link, l);
         self.links.asked = Some(link);
@@ -93,9 +96,9 @@ impl Client {
             "hub:ack" | "hub:ping" | "hub:pong" => {
                 let beat = frame.parse::<Option<Beat>>().ok().flatten().unwrap_or_default();
                 if let Some(received) = beat.received
-                    && self.links.current == Some(link)
+                    && !self.hub_received(link, received)
                 {
-                    self.hub_received(received);
+                    return;
                 }
                 if frame.kind == "hub:ping" {
                     let pong = Beat { received: Some(self.tell()), t: beat.t };
@@ -127,7 +130,8 @@ impl Client {
         let same = self.session.as_ref().is_some_and(|s| s.session == w.session);
         // Below the count is fine: the link before may have brought frames since the hello.
         let start_max = if same { self.received + 1 } else { 1 };
-        if w.resumed != same || w.start == 0 || w.start > start_max {
+        let taken = if same { self.up.resume(w.received) } else { w.received == 0 };
+        if w.resumed != same || w.start == 0 || w.start > start_max || !taken {
             return self.give_up(link, Code::BadFrame);
         }
         if let Some(previous) = self.links.current.replace(link) {
@@ -147,7 +151,6 @@ impl Client {
         let (session, user) = (w.session, w.user);
         self.out.push_back(Output::Welcomed { link, session, user, resumed: same });
         if same {
-            self.up.resume(w.received);
             self.out.push_back(Output::Acked { received: w.received });
         } else {
             self.begin_session(first);
@@ -166,13 +169,7 @@ impl Client {
             return;
         }
         let (up, ids) = (&self.up, &mut self.ids);
-        let joins = self.rooms.rejoin(
-            |room| up.joins(room),
-            || {
-                *ids += 1;
-                format!("hub~{ids}")
-            },
-        );
+        let joins = self.rooms.rejoin(|room| up.joins(room), || own_id(ids));
         self.up.push_front(joins);
     }
 
@@ -185,7 +182,7 @@ impl Client {
         }
     }
 
-    pub(super) fn send(&mut self, now: u64, frame: Frame) -> Result<(), QueueFull> {
+    pub(super) fn send(&mut self, now: u64, mut frame: Frame) -> Result<(), QueueFull> {
         if !frame.counted() {
             if let Some(link) = self.links.current {
                 self.transmit(now, link, None, frame);
@@ -195,15 +192,26 @@ impl Client {
         if self.up.waiting() >= self.config.queue_max {
             return Err(QueueFull(self.up.waiting()));
         }
+        if frame.kind == "hub:join" && frame.id.is_none() {
+            frame.id = Some(own_id(&mut self.ids));
+        }
         self.rooms.sending(&frame);
         self.up.push(frame);
         self.flush(now);
         Ok(())
     }
 
-    pub(super) fn hub_received(&mut self, received: u64) {
-        self.up.ack(received);
+    /// The hub says what it has received. `false`: it can't have, and the link was given up.
+    pub(super) fn hub_received(&mut self, link: LinkId, received: u64) -> bool {
+        if self.links.current != Some(link) {
+            return true;
+        }
+        if !self.up.ack(received) {
+            self.give_up(link, Code::BadFrame);
+            return false;
+        }
         self.out.push_back(Output::Acked { received });
+        true
     }
 
     fn tell(&mut self) -> u64 {
@@ -276,5 +284,12 @@ impl Client {
         let all: Vec<_> = self.links.links.keys().copied().collect();
         all.into_iter().for_each(|link| self.give_up(link, Code::Bye));
         self.session = None;
+        (self.received, self.acked, self.ack_due) = (0, 0, None);
+        (self.up, self.rooms) = Default::default();
     }
+}
+
+fn own_id(ids: &mut u64) -> String {
+    *ids += 1;
+    format!("hub~{ids}")
 }

@@ -48,7 +48,7 @@ pub enum Input {
         /// The link.
         link: LinkId,
     },
-    /// The application sends a frame.
+    /// The application sends a frame. A `hub:join` without an `id` is given one: its reply is needed.
     Send {
         /// The frame.
         frame: Frame,
@@ -62,7 +62,7 @@ pub enum Input {
     },
     /// Time passed; due at [`Client::deadline`].
     Tick,
-    /// The application ends the session.
+    /// The application ends the session, and forgets what it waited for.
     Bye,
 }
 
@@ -205,10 +205,8 @@ impl Client {
             Input::Closed { link } => self.links.closed(link),
             Input::Send { frame } => return self.send(now, frame),
             Input::Acked { link, received } => {
-                if self.links.current() == Some(link) {
-                    self.hub_received(received);
-                }
                 self.links.heard(link, now);
+                self.hub_received(link, received);
             }
             Input::Tick => self.tick(now),
             Input::Bye => self.bye(now),
@@ -280,8 +278,8 @@ impl Client {
         if let "hub:reply" | "hub:error" = frame.kind.as_str()
             && let Some(id) = frame.id.clone()
         {
-            let asked = self.up.answered(&id);
-            if self.rooms.answered(&id, asked.as_ref(), &frame, &mut self.out) {
+            self.up.answered(&id);
+            if self.rooms.answered(&id, &frame, &mut self.out) {
                 return;
             }
         }

@@ -4,20 +4,32 @@ use super::Output;
 use crate::code::{Code, Fault};
 use crate::frame::Frame;
 use crate::position::Position;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// A join whose reply is awaited.
+#[derive(Debug)]
+struct Join {
+    id: String,
+    /// The machine's own, for a new session.
+    own: bool,
+}
+
 #[derive(Debug)]
 struct Room {
-    /// How far the client has come; `None` before the first event that was asked for.
+    /// How far the client has come; `None` in a room without history.
     position: Option<Position>,
-    /// The life of the room's history that offsets count in.
+    /// Where the history that a join asked for ends, until its first event comes.
+    replay: Option<Position>,
+    /// The life of the room's history that offsets count in; `None` until the newest join is answered.
     epoch: Option<Arc<str>>,
-    /// The data of the application's join; repeated in a new session, with `since` once there is a position.
+    /// The data of the application's join; repeated in a new session, with its own `since`.
     options: Map<String, Value>,
-    /// The id under which it is being joined again.
-    rejoin: Option<String>,
+    /// The newest join, until it is answered.
+    join: Option<Join>,
+    /// Whether a join was answered well; a later one that fails leaves it in force.
+    joined: bool,
 }
 
 #[derive(Debug, Default)]
@@ -29,13 +41,16 @@ impl Rooms {
     /// The application sends a frame: joins and leaves are remembered.
     pub(super) fn sending(&mut self, frame: &Frame) {
         let Some(room) = &frame.room else { return };
-        match frame.kind.as_str() {
-            "hub:join" => {
+        match (frame.kind.as_str(), &frame.id) {
+            ("hub:join", Some(id)) => {
+                let join = Some(Join { id: id.clone(), own: false });
                 let options = frame.parse().ok().flatten().unwrap_or_default();
-                self.rooms.insert(room.clone(), Room { position: None, epoch: None, options, rejoin: None });
+                let joined = self.rooms.get(room).is_some_and(|r| r.joined);
+                let r = Room { position: None, replay: None, epoch: None, options, join, joined };
+                self.rooms.insert(room.clone(), r);
             }
-            "hub:leave" => drop(self.rooms.remove(room)),
-            "hub:state" => {
+            ("hub:leave", _) => drop(self.rooms.remove(room)),
+            ("hub:state", _) => {
                 if let Some(r) = self.rooms.get_mut(room) {
                     let state = frame.parse().unwrap_or(Value::Null);
                     r.options.insert("state".into(), state);
@@ -45,59 +60,47 @@ impl Rooms {
         }
     }
 
-    /// A reply came to the frame `asked`. `true`: it answers a join of the machine's own, and is dealt with.
-    pub(super) fn answered(
-        &mut self,
-        id: &str,
-        asked: Option<&Frame>,
-        reply: &Frame,
-        out: &mut VecDeque<Output>,
-    ) -> bool {
-        let own =
-            self.rooms.iter().find(|(_, r)| r.rejoin.as_deref() == Some(id)).map(|(name, _)| name.clone());
-        let joined = asked.filter(|a| a.kind == "hub:join").and_then(|a| a.room.clone());
-        let Some(name) = own.clone().or(joined) else { return false };
+    /// A reply or error came with this id. `true`: it answers a join of the machine's own, and is dealt with.
+    pub(super) fn answered(&mut self, id: &str, reply: &Frame, out: &mut VecDeque<Output>) -> bool {
+        let answers = |r: &Room| r.join.as_ref().is_some_and(|j| j.id == id);
+        let Some((name, room)) = self.rooms.iter_mut().find(|(_, r)| answers(r)) else { return false };
+        let own = room.join.take().is_some_and(|j| j.own);
+        let name = name.clone();
         if reply.kind == "hub:error" {
-            let fault = reply.parse::<Fault>().unwrap_or_else(|_| Code::Internal.into());
-            self.rooms.remove(&name);
-            if own.is_some() {
+            if own || !room.joined {
+                self.rooms.remove(&name);
+            }
+            if own {
+                let fault = reply.parse::<Fault>().unwrap_or_else(|_| Code::Internal.into());
                 out.push_back(Output::RejoinFailed { room: name, code: fault.code });
             }
-            return own.is_some();
+            return own;
         }
         let data: Value = reply.parse().unwrap_or_default();
-        let position = position_of(&data);
-        let Some(room) = self.rooms.get_mut(&name) else { return own.is_some() };
-        room.rejoin = None;
-        if own.is_some() && position.is_none() {
-            // A room without history can't say what was missed between two sessions.
-            let data = serde_json::json!({"reason": "new_session"});
-            out.push_back(Output::Event { frame: Frame::with("hub:gap", &data).room(name.clone()) });
+        if !own {
+            room.joined(&data);
+            return false;
         }
-        room.epoch = position.as_ref().map(|p| p.epoch.clone());
-        let replays = room.position.is_some() || room.options.contains_key("history");
-        if !replays {
-            let since = room.options.get("since").and_then(Value::as_str).and_then(|p| p.parse().ok());
-            room.position = since.or(position);
+        if let Some(gap) = room.rejoined(&data) {
+            out.push_back(Output::Event { frame: Frame::with("hub:gap", &gap).room(name.clone()) });
         }
-        if own.is_some() {
-            out.push_back(Output::Rejoined { room: name, data });
-        }
-        own.is_some()
+        out.push_back(Output::Rejoined { room: name, data });
+        true
     }
 
     /// A frame is handed to the application: positions move on.
     pub(super) fn observe(&mut self, frame: &Frame) {
         let Some(room) = frame.room.as_ref().and_then(|r| self.rooms.get_mut(r)) else { return };
-        if frame.kind == "hub:gap" {
-            if let Some(p) = position_of(&frame.parse().unwrap_or_default()) {
-                room.epoch = Some(p.epoch.clone());
-                room.position = Some(p);
+        let Some(epoch) = &room.epoch else { return };
+        let position = match (frame.kind.as_str(), frame.offset, &frame.id) {
+            ("hub:gap", ..) => position_of(&frame.parse().unwrap_or_default()),
+            (_, Some(offset), Some(id)) => {
+                Some(Position { epoch: epoch.clone(), offset, id: id.as_str().into() })
             }
-            return;
-        }
-        if let (Some(epoch), Some(offset), Some(id)) = (&room.epoch, frame.offset, &frame.id) {
-            room.position = Some(Position { epoch: epoch.clone(), offset, id: id.as_str().into() });
+            _ => None,
+        };
+        if let Some(p) = position {
+            (room.epoch, room.position, room.replay) = (Some(p.epoch.clone()), Some(p), None);
         }
     }
 
@@ -110,12 +113,13 @@ impl Rooms {
         let mut joins = vec![];
         for (name, room) in self.rooms.iter_mut().filter(|(name, _)| !awaits(name)) {
             let mut data = room.options.clone();
-            if let Some(p) = &room.position {
-                data.remove("history");
+            data.remove("history");
+            data.remove("since");
+            if let Some(p) = room.position.as_ref().or(room.replay.as_ref()) {
                 data.insert("since".into(), p.to_string().into());
             }
             let id = next_id();
-            room.rejoin = Some(id.clone());
+            room.join = Some(Join { id: id.clone(), own: true });
             joins.push(Frame::with("hub:join", &data).room(name.clone()).id(id));
         }
         joins
@@ -123,12 +127,51 @@ impl Rooms {
 
     /// Whether this id is of a join of the machine's own.
     pub(super) fn is_own(&self, id: &str) -> bool {
-        self.rooms.values().any(|r| r.rejoin.as_deref() == Some(id))
+        self.rooms.values().filter_map(|r| r.join.as_ref()).any(|j| j.own && j.id == id)
     }
 
     /// How far the client has come in a room.
     pub(super) fn position(&self, room: &str) -> Option<&Position> {
         self.rooms.get(room)?.position.as_ref()
+    }
+}
+
+impl Room {
+    /// The application's join was answered. What it asked for follows, and carries the position on.
+    fn joined(&mut self, data: &Value) {
+        self.joined = true;
+        let position = position_of(data);
+        self.epoch = position.as_ref().map(|p| p.epoch.clone());
+        let asks = |option| self.options.contains_key(option);
+        if asks("since") && data.get("recovered").is_some() {
+            self.position = self.options["since"].as_str().and_then(|p| p.parse().ok());
+        } else if asks("history") && position.as_ref().is_some_and(|p| p.offset > 0) {
+            self.replay = position;
+        } else {
+            self.position = position;
+        }
+    }
+
+    /// The machine's own join was answered. Returns the gap to announce where the hub couldn't know of it.
+    fn rejoined(&mut self, data: &Value) -> Option<Value> {
+        let position = position_of(data);
+        self.epoch = position.as_ref().map(|p| p.epoch.clone());
+        let replay = self.replay.take();
+        match data.get("recovered").and_then(Value::as_bool) {
+            // The hub says what it can't recover.
+            Some(false) => return None,
+            Some(true) => match replay {
+                None => return None,
+                // The history that the last join asked for got lost with its session; what came after it did not.
+                Some(_) => self.position = replay,
+            },
+            // A room without history can't say what was missed between two sessions.
+            None => self.position = position,
+        }
+        Some(match &self.position {
+            Some(p) => json!({"position": p, "reason": "new_session"}),
+            None => json!({"reason": "new_session"}),
+        })
     }
 }
 

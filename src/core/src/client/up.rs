@@ -52,37 +52,43 @@ impl Uplink {
         })
     }
 
-    /// The hub has received so many; the rest was lost with the link and is unsent again.
-    pub(super) fn resume(&mut self, received: u64) {
-        self.ack(received);
+    /// The hub has received so many; the rest was lost with the link and is unsent again. `false`: it can't have.
+    #[must_use]
+    pub(super) fn resume(&mut self, received: u64) -> bool {
+        if received < self.acked || !self.ack(received) {
+            return false;
+        }
         for k in self.kept.iter_mut().filter(|k| k.seq.is_some_and(|s| s > received)) {
             k.seq = None;
         }
         self.next = received;
+        true
     }
 
-    /// The hub has received so many.
-    pub(super) fn ack(&mut self, received: u64) {
+    /// The hub has received so many. `false`: it can't have, they were never sent.
+    #[must_use]
+    pub(super) fn ack(&mut self, received: u64) -> bool {
         if received <= self.acked {
-            return;
+            return true;
         }
-        self.acked = received.min(self.next);
+        if received > self.next {
+            return false;
+        }
+        self.acked = received;
         for k in self.kept.iter_mut().filter(|k| k.seq.is_some_and(|s| s <= received)) {
             k.acked = true;
         }
         self.kept.retain(|k| !k.acked || k.awaits_reply());
+        true
     }
 
-    /// The frame with this id was answered; returns it.
-    pub(super) fn answered(&mut self, id: &str) -> Option<Frame> {
-        let at = self.kept.iter().position(|k| k.awaits_reply() && k.frame.id.as_deref() == Some(id))?;
-        let k = &mut self.kept[at];
-        if k.acked || k.seq.is_none() {
-            return self.kept.remove(at).map(|k| k.frame);
+    /// The frame with this id was answered. Where it isn't acknowledged yet, its number must stay until it is.
+    pub(super) fn answered(&mut self, id: &str) {
+        let asks = |k: &Kept| k.awaits_reply() && k.frame.id.as_deref() == Some(id);
+        if let Some(k) = self.kept.iter_mut().find(|k| asks(k)) {
+            k.answered = true;
+            self.kept.retain(|k| !k.acked || k.awaits_reply());
         }
-        // Its number must stay until it is acknowledged.
-        k.answered = true;
-        Some(k.frame.clone())
     }
 
     /// A new session begins: what has an id goes again, in the old order, without those that `keep` refuses. Returns how many may be lost.
@@ -102,9 +108,7 @@ impl Uplink {
 
     /// Whether the application's own join of this room waits for its answer.
     pub(super) fn joins(&self, room: &str) -> bool {
-        self.kept.iter().any(|k| {
-            k.frame.kind == "hub:join" && k.frame.id.is_some() && k.frame.room.as_deref() == Some(room)
-        })
+        self.kept.iter().any(|k| k.frame.kind == "hub:join" && k.frame.room.as_deref() == Some(room))
     }
 
     /// Frames that go before all others.

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 /// What became of a counted frame.
 #[derive(Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one match; a box would cost an allocation per frame"
+)]
 pub(super) enum Counted {
     /// It is the next one: act on it, then ask [`Inbound::take_early`].
     Next(Frame),

@@ -58,6 +58,10 @@ pub enum Action {
 
 /// What became of a frame from the client.
 #[derive(Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one match; a box would cost an allocation per frame"
+)]
 pub enum Taken {
     /// Act on it, then on what [`Session::take_early`] returns.
     Act(Frame),
@@ -164,6 +168,10 @@ impl Session {
             self.parked_at = now;
             self.control.clear();
             self.volatiles.clear();
+            if let Some((_, close_at)) = &mut self.old {
+                // Whoever still uses it must come again.
+                *close_at = now;
+            }
             if self.kind != Kind::Resumable {
                 self.end(Code::Bye);
             }
