@@ -28,6 +28,13 @@ pub struct From {
     pub session: Option<String>,
 }
 
+impl From {
+    /// A session of a user.
+    pub fn session(user: &str, session: &str) -> From {
+        From { user: Some(user.to_string()), session: Some(session.to_string()) }
+    }
+}
+
 /// The `volatile` field: may be dropped; newest wins per key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -1,0 +1,253 @@
+//! Acting on a session's frames: one at a time, in order, whatever links they came by.
+
+use crate::cell::Cell;
+use crate::hub::{Hub, now_or_later};
+use crate::turn;
+use crosspoint_core::link::BoxFuture;
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Code, Fault, Frame, SharedFrame};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What acting on a frame came to.
+pub(crate) enum Step {
+    /// It is done.
+    Done,
+    /// An engine works on it.
+    Wait(BoxFuture<'static, ()>),
+}
+
+/// What is remembered of a frame for its reply.
+pub(crate) struct Asked {
+    pub(crate) id: Option<String>,
+    kind: String,
+}
+
+impl Asked {
+    pub(crate) fn of(frame: &Frame) -> Asked {
+        // The type is told only where there is no id to answer to.
+        let kind = if frame.id.is_none() { frame.kind.clone() } else { String::new() };
+        Asked { id: frame.id.clone(), kind }
+    }
+
+    pub(crate) fn id(id: &str) -> Asked {
+        Asked { id: Some(id.to_string()), kind: String::new() }
+    }
+}
+
+#[derive(Deserialize)]
+struct ServiceData {
+    service: String,
+}
+
+#[derive(Deserialize)]
+struct RefreshData {
+    token: String,
+}
+
+impl Hub {
+    /// Acts on what is in the inbox. The caller has made the session busy; it is not any more when the inbox is empty.
+    pub(crate) fn act_on_inbox(self: &Arc<Hub>, cell: &Arc<Cell>) {
+        loop {
+            let frame = {
+                let mut state = cell.state.lock();
+                let frame = state.inbox.pop_front();
+                if frame.is_none() {
+                    state.busy = false;
+                }
+                if state.inbox.len() < self.limits.inbox_frames_max
+                    && let Some(notify) = state.room_in_inbox.take()
+                {
+                    notify.notify_waiters();
+                }
+                frame
+            };
+            let Some(frame) = frame else { return };
+            if let Step::Wait(rest) = self.act(cell, frame) {
+                // In a task of its own: if the link dies meanwhile, the frame was received all the same.
+                let (hub, cell) = (self.clone(), cell.clone());
+                tokio::spawn(async move {
+                    rest.await;
+                    hub.act_on_inbox(&cell);
+                    hub.end_turn();
+                });
+                return;
+            }
+        }
+    }
+
+    fn act(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
+        match frame.kind.strip_prefix("hub:") {
+            None if frame.to.is_some() => self.direct(cell, frame),
+            None if frame.room.is_some() => self.publish_from(cell, frame),
+            None => {
+                let text = "A frame of the application needs a `room` or a `to`";
+                self.fail(cell, &Asked::of(&frame), Fault::new(Code::BadRequest, text))
+            }
+            Some("join") => {
+                let (hub, cell) = (self.clone(), cell.clone());
+                step(async move {
+                    let asked = Asked::of(&frame);
+                    if let Err(fault) = hub.join(&cell, frame).await {
+                        hub.fail(&cell, &asked, fault);
+                    }
+                })
+            }
+            Some("leave") => self.reply_to(cell, frame, Hub::leave),
+            Some("history") => self.reply_to(cell, frame, Hub::history_for),
+            Some("presence") => self.reply_to(cell, frame, Hub::presence_for),
+            Some("state") => self.reply_to(cell, frame, Hub::set_state),
+            Some("answer") => {
+                self.answer(cell, frame);
+                Step::Done
+            }
+            Some("attach") => self.reply_now(cell, &Asked::of(&frame), self.attach(cell, &frame)),
+            Some("detach") => self.reply_now(cell, &Asked::of(&frame), self.detach_for(cell, &frame)),
+            Some("refresh") => self.reply_now(cell, &Asked::of(&frame), self.refresh(cell, &frame)),
+            Some("bad") => self.fail_with(cell, &frame),
+            Some(_) => {
+                let text = format!("There is no type {}", frame.kind);
+                self.fail(cell, &Asked::of(&frame), Fault::new(Code::UnknownType, text))
+            }
+        }
+    }
+
+    fn reply_to<F, R>(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        frame: Frame,
+        act: impl FnOnce(Arc<Hub>, Arc<Cell>, Frame) -> F,
+    ) -> Step
+    where
+        F: Future<Output = Result<R, Fault>> + Send + 'static,
+        R: Serialize + Send,
+    {
+        let asked = Asked::of(&frame);
+        let answer = act(self.clone(), cell.clone(), frame);
+        let (hub, cell) = (self.clone(), cell.clone());
+        step(async move {
+            let answer = answer.await;
+            hub.reply_now(&cell, &asked, answer);
+        })
+    }
+
+    pub(crate) fn reply_now<R: Serialize>(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        asked: &Asked,
+        answer: Result<R, Fault>,
+    ) -> Step {
+        match answer {
+            Err(fault) => return self.fail(cell, asked, fault),
+            Ok(data) => {
+                if let Some(id) = &asked.id {
+                    self.send_to(cell, reply(id, &data));
+                }
+            }
+        }
+        Step::Done
+    }
+
+    /// Tells the client what went wrong with its frame.
+    pub(crate) fn fail(self: &Arc<Hub>, cell: &Arc<Cell>, asked: &Asked, fault: Fault) -> Step {
+        self.send_to(cell, error(asked, &fault));
+        Step::Done
+    }
+
+    /// A message that was no frame stands in the sequence as `hub:bad`, which no client can send: with an id, or other data, it
+    /// is an unknown type like any other.
+    fn fail_with(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame) -> Step {
+        match frame.parse::<Fault>() {
+            Ok(fault) if fault.code == Code::BadFrame && frame.id.is_none() => {
+                self.send_to(cell, OutFrame::with("hub:error", &fault));
+                Step::Done
+            }
+            _ => self.fail(cell, &Asked::of(frame), Code::UnknownType.into()),
+        }
+    }
+
+    /// Sends one frame to one session, at the end of the turn.
+    pub(crate) fn send_to(self: &Arc<Hub>, cell: &Arc<Cell>, frame: SharedFrame) {
+        cell.send(frame);
+        turn::cell(cell);
+    }
+
+    fn attach(&self, cell: &Arc<Cell>, frame: &Frame) -> Result<serde_json::Value, Fault> {
+        let ServiceData { service } = parse(frame)?;
+        let mut state = cell.state.lock();
+        if !state.grant.may_serve(&service) || service.is_empty() || service.len() > 128 {
+            return Err(Fault::new(
+                Code::Forbidden,
+                format!("The grant does not name the service {service:.128}"),
+            ));
+        }
+        if state.services.iter().any(|s| **s == *service) || state.torn_down {
+            return Ok(json!({}));
+        }
+        if state.services.len() >= self.limits.rooms_max {
+            return Err(Fault::new(Code::LimitExceeded, "Too many services on one session"));
+        }
+        state.services.push(service.as_str().into());
+        drop(state);
+        self.services.write().entry(service.into()).or_default().push(cell.clone());
+        Ok(json!({}))
+    }
+
+    fn detach_for(&self, cell: &Arc<Cell>, frame: &Frame) -> Result<serde_json::Value, Fault> {
+        let ServiceData { service } = parse(frame)?;
+        cell.state.lock().services.retain(|s| **s != *service);
+        self.detach(&service, cell);
+        Ok(json!({}))
+    }
+
+    fn refresh(&self, cell: &Arc<Cell>, frame: &Frame) -> Result<serde_json::Value, Fault> {
+        let RefreshData { token } = parse(frame)?;
+        let grant = self.auth.verify(&token)?;
+        if *grant.user != *cell.user {
+            return Err(Fault::new(Code::Forbidden, "The token is another user's"));
+        }
+        let expires = grant.expires_unix_s;
+        cell.state.lock().grant = Arc::new(grant);
+        self.watch_grant(cell);
+        Ok(match expires {
+            Some(s) => json!({"expires_ms": s * 1000}),
+            None => json!({}),
+        })
+    }
+}
+
+/// Runs it at once as far as it goes.
+pub(crate) fn step(future: impl Future<Output = ()> + Send + 'static) -> Step {
+    now_or_later(future).map_or(Step::Done, Step::Wait)
+}
+
+pub(crate) fn parse<'a, T: Deserialize<'a>>(frame: &'a Frame) -> Result<T, Fault> {
+    frame.parse().map_err(|e| Fault::new(Code::BadRequest, format!("{}: {e}", frame.kind)))
+}
+
+/// The room a frame names.
+pub(crate) fn room_of(frame: &Frame) -> Result<&str, Fault> {
+    frame
+        .room
+        .as_deref()
+        .ok_or_else(|| Fault::new(Code::BadRequest, format!("{} needs a `room`", frame.kind)))
+}
+
+/// The frame that answers the frame with this id.
+pub(crate) fn reply(id: &str, data: &impl Serialize) -> SharedFrame {
+    Arc::new(OutFrame::new(&Frame::with("hub:reply", data).id(id)))
+}
+
+/// The frame that says why a frame failed.
+pub(crate) fn error(asked: &Asked, fault: &Fault) -> SharedFrame {
+    let frame = match &asked.id {
+        Some(id) => Frame::with("hub:error", fault).id(id.clone()),
+        None => {
+            let data =
+                json!({"code": fault.code, "message": fault.message, "retry": fault.retry, "of": asked.kind});
+            Frame::with("hub:error", &data)
+        }
+    };
+    Arc::new(OutFrame::new(&frame))
+}

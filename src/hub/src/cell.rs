@@ -1,0 +1,107 @@
+//! One session in the hub: core's state machine behind a lock, with what the hub knows about its client.
+
+use crate::room::Room;
+use crosspoint_core::session::{Action, LinkId, Session};
+use crosspoint_core::{Fault, Frame, Grant, LinkSender, SharedFrame, Transport};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::Notify;
+
+/// A session.
+pub(crate) struct Cell {
+    pub(crate) name: Arc<str>,
+    pub(crate) user: Arc<str>,
+    /// The secret that resumes it; empty where nothing can.
+    pub(crate) resume: Box<str>,
+    /// Whether some turn has it on its list already.
+    pub(crate) dirty: AtomicBool,
+    /// When the wheel looks at it next.
+    pub(crate) scheduled: AtomicU64,
+    /// Short holds only: never across an await or a call into an engine.
+    pub(crate) state: Mutex<State>,
+}
+
+/// A link that carries or carried the session.
+pub(crate) struct Carrier {
+    pub(crate) id: LinkId,
+    pub(crate) transport: Option<Transport>,
+    pub(crate) sender: Arc<dyn LinkSender>,
+}
+
+pub(crate) struct State {
+    pub(crate) core: Session,
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) link: Option<Carrier>,
+    pub(crate) old: Option<Carrier>,
+    pub(crate) rooms: BTreeMap<Arc<str>, Joined>,
+    /// Frames that wait for the one being acted on, in order.
+    pub(crate) inbox: VecDeque<Frame>,
+    /// Somebody acts on this session's frames.
+    pub(crate) busy: bool,
+    /// Links that wait for room in the inbox; made when first needed.
+    pub(crate) room_in_inbox: Option<Arc<Notify>>,
+    /// Requests of this session that wait for answers.
+    pub(crate) requests: usize,
+    /// Services it is attached as.
+    pub(crate) services: Vec<Box<str>>,
+    pub(crate) torn_down: bool,
+}
+
+/// A session's membership of a room.
+#[derive(Clone)]
+pub(crate) struct Joined {
+    pub(crate) room: Arc<Room>,
+    /// Whether it wants presence changes.
+    pub(crate) presence: bool,
+    /// Whether it counts as present.
+    pub(crate) present: bool,
+}
+
+impl Cell {
+    /// The frames that are not room events: replies, direct messages. A session that can't take them ends, which the next look at its actions finds.
+    pub(crate) fn send(&self, frame: SharedFrame) {
+        let _ = self.state.lock().core.send(frame);
+    }
+
+    /// Whether the caller is the one to put it on a list.
+    pub(crate) fn mark_dirty(&self) -> bool {
+        !self.dirty.load(Ordering::Relaxed) && !self.dirty.swap(true, Ordering::AcqRel)
+    }
+
+    /// Gives the link what it takes, and returns what the session wants done.
+    pub(crate) fn flush(&self, now: u64) -> Vec<Action> {
+        // Before the look: who comes later makes it dirty again.
+        self.dirty.store(false, Ordering::Release);
+        self.state.lock().flush(now)
+    }
+}
+
+impl State {
+    pub(crate) fn flush(&mut self, now: u64) -> Vec<Action> {
+        if let Some(carrier) = &self.link {
+            self.core.transmit(now, |id, frames| {
+                debug_assert_eq!(id, carrier.id);
+                carrier.sender.try_send(frames)
+            });
+        }
+        self.actions(now)
+    }
+
+    pub(crate) fn actions(&mut self, now: u64) -> Vec<Action> {
+        std::iter::from_fn(|| self.core.poll_action(now)).collect()
+    }
+
+    /// Takes the send half of a link that the session gives up.
+    pub(crate) fn take_sender(&mut self, link: LinkId) -> Option<Arc<dyn LinkSender>> {
+        let carrier = self.link.take_if(|c| c.id == link).or_else(|| self.old.take_if(|c| c.id == link))?;
+        Some(carrier.sender)
+    }
+
+    pub(crate) fn close_links(&mut self, fault: &Fault, last: Option<&SharedFrame>) {
+        for c in [self.link.take(), self.old.take()].into_iter().flatten() {
+            c.sender.close(fault, last);
+        }
+    }
+}

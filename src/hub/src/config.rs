@@ -1,0 +1,85 @@
+//! The hub's settings: limits, and namespaces (what holds for the rooms whose names begin alike).
+
+use crosspoint_core::Limits;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Settings of a hub.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubConfig {
+    /// Every bound.
+    pub limits: Limits,
+    /// The namespaces; the longest prefix that fits a room's name holds. Without one for `""`, the defaults hold.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// What holds for rooms whose names begin with `prefix`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Namespace {
+    /// The beginning of the names, such as `chat:`; empty for all other rooms.
+    pub prefix: String,
+    /// Events a room's history keeps; 0: the room has no history.
+    pub history_events: usize,
+    /// Bytes a room's history keeps.
+    pub history_bytes: usize,
+    /// How long events are kept, ms; 0: as long as there is room.
+    pub history_ms: u64,
+    /// How long a publish's id is remembered, ms, so that a repetition is not stored twice.
+    pub dedup_ms: u64,
+    /// Whether the hub keeps who is here.
+    pub presence: bool,
+    /// How long after a user's last session ended they are announced as gone, ms.
+    pub leave_delay_ms: u64,
+    /// Whether anybody may read the room's plain event stream without a token.
+    pub public: bool,
+}
+
+impl Default for Namespace {
+    fn default() -> Namespace {
+        Namespace {
+            prefix: String::new(),
+            history_events: 0,
+            history_bytes: 4 << 20,
+            history_ms: 0,
+            dedup_ms: 120_000,
+            presence: true,
+            leave_delay_ms: 3_000,
+            public: false,
+        }
+    }
+}
+
+/// The namespaces in the order of matching.
+#[derive(Debug)]
+pub(crate) struct Namespaces(Vec<Arc<Namespace>>);
+
+impl Namespaces {
+    pub(crate) fn new(mut list: Vec<Namespace>) -> Namespaces {
+        if !list.iter().any(|n| n.prefix.is_empty()) {
+            list.push(Namespace::default());
+        }
+        list.sort_by_key(|n| std::cmp::Reverse(n.prefix.len()));
+        Namespaces(list.into_iter().map(Arc::new).collect())
+    }
+
+    pub(crate) fn of(&self, room: &str) -> &Arc<Namespace> {
+        let last = self.0.len() - 1;
+        self.0.iter().find(|n| room.starts_with(&n.prefix)).unwrap_or(&self.0[last])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_prefix_holds() {
+        let ns = |prefix: &str| Namespace { prefix: prefix.into(), ..Namespace::default() };
+        let all = Namespaces::new(vec![ns("chat:"), ns("chat:vip:")]);
+        assert_eq!(all.of("chat:vip:1").prefix, "chat:vip:");
+        assert_eq!(all.of("chat:1").prefix, "chat:");
+        assert_eq!(all.of("call:1").prefix, "");
+    }
+}

@@ -1,0 +1,258 @@
+//! The beginning of a link: a new session, or one that goes on.
+
+use crate::cell::{Carrier, Cell, State};
+use crate::clock::unix_ms;
+use crate::hub::{Hub, Timer, close, hex, random};
+use crate::link::HubLink;
+use crate::turn;
+use crosspoint_core::client::{Hello, Welcome};
+use crosspoint_core::link::Subscribe;
+use crosspoint_core::session::{Kind, Session};
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Code, Fault, Frame, Grant, VERSION};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+impl Hub {
+    pub(crate) fn hello(self: &Arc<Hub>, link: &HubLink, frame: &Frame) -> Result<(), Fault> {
+        let hello: Hello = frame.parse().map_err(|e| Fault::new(Code::BadRequest, format!("hello: {e}")))?;
+        if hello.version != VERSION {
+            let text = format!("This hub speaks version {VERSION} of the protocol, not {}", hello.version);
+            return Err(Fault::new(Code::VersionUnsupported, text));
+        }
+        let mut reason = None;
+        if let Some(name) = &hello.session {
+            match self.resume(link, name, &hello) {
+                Ok(()) => return Ok(()),
+                Err(fault) if fault.code == Code::SessionExpired => {
+                    self.stats.resume_failures.fetch_add(1, Ordering::Relaxed);
+                    reason = Some(fault.code);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let named = hello.token.is_some() || hello.ticket.is_some() || link.info.token.is_some();
+        if reason.is_some() && !named && hello.user.is_none() {
+            return Err(Code::SessionExpired.into());
+        }
+        if let Some(ticket) = &hello.ticket {
+            return self.hello_with_ticket(link, ticket, reason);
+        }
+        let grant = match hello.token.as_ref().or(link.info.token.as_ref()) {
+            Some(token) => self.auth.verify(token)?,
+            None => self.auth.open(hello.user.as_deref(), hello.info).ok_or(Code::Unauthorized)?,
+        };
+        let cell = self.new_session(Arc::new(grant), Kind::Resumable)?;
+        self.carry(link, &cell, 0, false, reason)
+    }
+
+    fn hello_with_ticket(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        name: &str,
+        reason: Option<Code>,
+    ) -> Result<(), Fault> {
+        let ticket = self.tickets.get(self.clock.now(), name).ok_or(Code::Unauthorized)?;
+        if let Some(session) = ticket.session {
+            // The welcome to the hello before may have got lost with its link.
+            let cell = self.session(&session).filter(|c| c.state.lock().core.is_fresh());
+            let cell = cell.ok_or(Code::Unauthorized)?;
+            return self.carry(link, &cell, 0, false, reason);
+        }
+        let cell = self.new_session(ticket.grant, Kind::Resumable)?;
+        self.tickets.used(name, cell.name.clone());
+        self.carry(link, &cell, 0, false, reason)
+    }
+
+    fn resume(self: &Arc<Hub>, link: &HubLink, name: &str, hello: &Hello) -> Result<(), Fault> {
+        let cell = self.session(name).ok_or(Code::SessionExpired)?;
+        let secret = hello.resume.as_deref().unwrap_or_default();
+        if cell.resume.is_empty() || !same(secret.as_bytes(), cell.resume.as_bytes()) {
+            return Err(Code::SessionExpired.into());
+        }
+        let expires = cell.state.lock().grant.expires_unix_s;
+        if expires.is_some_and(|s| s * 1000 <= unix_ms()) {
+            return Err(Code::TokenExpired.into());
+        }
+        self.carry(link, &cell, hello.received, true, None)
+    }
+
+    /// Makes the link the session's own, and welcomes it.
+    fn carry(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        cell: &Arc<Cell>,
+        received: u64,
+        resumed: bool,
+        reason: Option<Code>,
+    ) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let mut state = cell.state.lock();
+        if state.torn_down {
+            return Err(Code::SessionExpired.into());
+        }
+        let moving = state.core.link().is_some();
+        let older = state.core.link_up(now, link.id, received)?;
+        if let Some(older) = older.and_then(|id| state.take_sender(id)) {
+            close(&*older, &Code::Replaced.into());
+        }
+        state.old = state.link.replace(Carrier {
+            id: link.id,
+            transport: link.info.transport,
+            sender: link.sender.clone(),
+        });
+        let welcome = self.welcome(cell, &state, received + 1, resumed, reason);
+        state.core.control(OutFrame::with("hub:welcome", &welcome));
+        drop(state);
+        // The binding lock is held: nobody else sets it.
+        let _ = link.cell.set(cell.clone());
+        self.links_waiting.fetch_sub(1, Ordering::Relaxed);
+        if resumed {
+            let counter = if moving { &self.stats.moves } else { &self.stats.resumes };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        turn::cell(cell);
+        self.schedule(cell);
+        Ok(())
+    }
+
+    fn welcome(
+        &self,
+        cell: &Cell,
+        state: &State,
+        start: u64,
+        resumed: bool,
+        reason: Option<Code>,
+    ) -> Welcome {
+        let l = &self.limits;
+        Welcome {
+            version: VERSION,
+            session: cell.name.to_string(),
+            resume: cell.resume.to_string(),
+            user: cell.user.to_string(),
+            info: state.grant.info.clone(),
+            resumed,
+            reason,
+            received: state.core.received(),
+            start,
+            heartbeat_ms: l.heartbeat_ms,
+            resume_ms: l.resume_ms,
+            ack_every: l.ack_every,
+            ack_delay_ms: l.ack_delay_ms,
+            limits: l.for_client(),
+        }
+    }
+
+    fn new_session(self: &Arc<Hub>, grant: Arc<Grant>, kind: Kind) -> Result<Arc<Cell>, Fault> {
+        let name: Arc<str> = hex(&random::<12>()).into();
+        let user: Arc<str> = if grant.user.is_empty() {
+            format!("anonymous-{}", &name[..8]).into()
+        } else {
+            grant.user.as_str().into()
+        };
+        let resume = if kind == Kind::Resumable { hex(&random::<16>()) } else { String::new() };
+        let state = State {
+            core: Session::new(self.clock.now(), self.limits.clone(), kind),
+            grant,
+            link: None,
+            old: None,
+            rooms: BTreeMap::new(),
+            inbox: VecDeque::new(),
+            busy: false,
+            room_in_inbox: None,
+            requests: 0,
+            services: vec![],
+            torn_down: false,
+        };
+        let cell = Arc::new(Cell {
+            name: name.clone(),
+            user: user.clone(),
+            resume: resume.into(),
+            dirty: AtomicBool::new(false),
+            scheduled: AtomicU64::new(u64::MAX),
+            state: Mutex::new(state),
+        });
+        let mut sessions = self.sessions.write();
+        if sessions.len() >= self.limits.sessions_max {
+            return Err(Fault::new(Code::Unavailable, "The hub holds as many sessions as it may"));
+        }
+        sessions.insert(name, cell.clone());
+        drop(sessions);
+        self.users.write().entry(user).or_default().push(cell.clone());
+        self.stats.sessions_opened.fetch_add(1, Ordering::Relaxed);
+        self.watch_grant(&cell);
+        Ok(cell)
+    }
+
+    /// A session for a client that says no hello.
+    pub(crate) fn plain_session(self: &Arc<Hub>, link: &HubLink, kind: Kind) -> Result<Arc<Cell>, Fault> {
+        let grant = match &link.info.token {
+            Some(token) => self.auth.verify(token)?,
+            None => self.auth.open(None, None).ok_or(Code::Unauthorized)?,
+        };
+        self.plain_session_of(link, kind, grant)
+    }
+
+    fn plain_session_of(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        kind: Kind,
+        grant: Grant,
+    ) -> Result<Arc<Cell>, Fault> {
+        let cell = self.new_session(Arc::new(grant), kind)?;
+        let mut state = cell.state.lock();
+        state.core.link_up(self.clock.now(), link.id, 0)?;
+        state.link =
+            Some(Carrier { id: link.id, transport: link.info.transport, sender: link.sender.clone() });
+        drop(state);
+        let _ = link.cell.set(cell.clone());
+        self.links_waiting.fetch_sub(1, Ordering::Relaxed);
+        self.schedule(&cell);
+        Ok(cell)
+    }
+
+    /// A plain event stream: a session that only listens to one room.
+    pub(crate) fn listen(self: &Arc<Hub>, link: &HubLink, subscribe: Subscribe) {
+        let namespace = self.namespaces.of(&subscribe.room);
+        let cell = match self.plain_session(link, Kind::Listener) {
+            Err(f) if f.code == Code::Unauthorized && namespace.public && link.info.token.is_none() => {
+                let grant = Grant { join: vec![subscribe.room.clone()], ..Grant::default() };
+                self.plain_session_of(link, Kind::Listener, grant)
+            }
+            other => other,
+        };
+        let cell = match cell {
+            Ok(cell) => cell,
+            Err(fault) => return link.refuse(&fault),
+        };
+        let mut data = json!({});
+        if let Some(since) = subscribe.since {
+            data["since"] = since.into();
+        }
+        if let Some(n) = subscribe.history {
+            data["history"] = n.into();
+        }
+        let join = Frame::with("hub:join", &data).room(subscribe.room);
+        let (hub, cell2) = (self.clone(), cell.clone());
+        self.finish(async move {
+            if let Err(fault) = hub.join(&cell2, join).await {
+                hub.tear_down(&cell2, &fault);
+            }
+        });
+    }
+
+    /// Makes the wheel look at a session whose grant ends before it would otherwise.
+    pub(crate) fn watch_grant(&self, cell: &Arc<Cell>) {
+        let Some(end) = cell.state.lock().grant.expires_unix_s else { return };
+        let at = self.clock.now() + (end * 1000).saturating_sub(unix_ms());
+        self.timers.set(at, Timer::Grant(Arc::downgrade(cell)));
+    }
+}
+
+/// Compares secrets in a time that doesn't tell where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
+}

@@ -1,0 +1,336 @@
+//! The hub: its registries, and what it does for its sessions.
+
+use crate::auth::Authenticator;
+use crate::cell::Cell;
+use crate::clock::Clock;
+use crate::config::{HubConfig, Namespace, Namespaces};
+use crate::engine::{Engine, HistoryFrom, HistoryQuery};
+use crate::link::HubLink;
+use crate::requests::Requests;
+use crate::room::Room;
+use crate::stats::Counters;
+use crate::tickets::Tickets;
+use crate::turn;
+use crate::wheel::Wheel;
+use crosspoint_core::session::{Action, ReadId};
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Code, Fault, Frame, Limits, LinkSender, SharedFrame};
+use parking_lot::{Mutex, RwLock};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use tokio::sync::Notify;
+
+/// Sessions, rooms, and what goes on between them. Cheap to share; lives until the last [`Arc`] goes and its runtime ends.
+pub struct Hub {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) auth: Arc<dyn Authenticator>,
+    pub(crate) clock: Clock,
+    pub(crate) sessions: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
+    pub(crate) users: RwLock<HashMap<Arc<str>, Vec<Arc<Cell>>>>,
+    pub(crate) rooms: RwLock<HashMap<Arc<str>, Arc<Room>>>,
+    pub(crate) services: RwLock<HashMap<Box<str>, Vec<Arc<Cell>>>>,
+    pub(crate) tickets: Tickets,
+    pub(crate) requests: Requests,
+    pub(crate) timers: Wheel<Timer>,
+    /// Rooms with presence changes to announce.
+    pub(crate) announcements: Mutex<Vec<Arc<Room>>>,
+    pub(crate) link_ids: AtomicU64,
+    pub(crate) links: AtomicUsize,
+    pub(crate) links_waiting: AtomicUsize,
+    pub(crate) accepting: AtomicBool,
+    /// Sessions that wait for a turn's task, and word that there are fewer.
+    pub(crate) backlog: AtomicUsize,
+    pub(crate) backlog_sank: Notify,
+    pub(crate) stats: Counters,
+}
+
+/// What the wheel looks at.
+pub(crate) enum Timer {
+    Session(Weak<Cell>),
+    /// A link that should have said hello by now.
+    Hello(Weak<HubLink>),
+    /// A user's last session left a room some time ago.
+    Leave {
+        room: Arc<str>,
+        user: Arc<str>,
+        session: Arc<str>,
+    },
+    Request(Arc<str>),
+    /// A session's grant may be over.
+    Grant(Weak<Cell>),
+}
+
+/// 96 random bits as 24 hex digits.
+pub fn random_id() -> String {
+    hex(&random::<12>())
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The kernel's generator fails only before it is seeded at boot; then nothing here could be kept secret.
+    if getrandom::fill(&mut bytes).is_err() {
+        tracing::error!("the system has no randomness");
+        std::process::abort();
+    }
+    bytes
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|d| char::from_digit(d.into(), 16).unwrap_or('0'))
+        .collect()
+}
+
+impl Hub {
+    /// A hub that takes clients. Call it inside a tokio runtime: the hub's timers run there.
+    pub fn new(config: HubConfig, engine: Arc<dyn Engine>, auth: Arc<dyn Authenticator>) -> Arc<Hub> {
+        let hub = Arc::new(Hub {
+            tickets: Tickets::new(config.limits.ticket_ms, config.limits.sessions_max),
+            limits: Arc::new(config.limits),
+            namespaces: Namespaces::new(config.namespaces),
+            engine,
+            auth,
+            clock: Clock::new(),
+            sessions: RwLock::default(),
+            users: RwLock::default(),
+            rooms: RwLock::default(),
+            services: RwLock::default(),
+            requests: Requests::default(),
+            timers: Wheel::new(),
+            announcements: Mutex::default(),
+            link_ids: AtomicU64::new(1),
+            links: AtomicUsize::new(0),
+            links_waiting: AtomicUsize::new(0),
+            accepting: AtomicBool::new(true),
+            backlog: AtomicUsize::new(0),
+            backlog_sank: Notify::new(),
+            stats: Counters::default(),
+        });
+        hub.engine.attach(Arc::new(crate::feed::HubFeed(Arc::downgrade(&hub))));
+        crate::ticker::spawn(&hub);
+        hub
+    }
+
+    /// Where transports bring their links.
+    pub fn acceptor(self: &Arc<Hub>) -> Arc<dyn crosspoint_core::Acceptor> {
+        Arc::new(crate::link::HubAcceptor(self.clone()))
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// The settings that hold for a room of this name.
+    pub fn namespace(&self, room: &str) -> &Namespace {
+        self.namespaces.of(room)
+    }
+
+    pub(crate) fn session(&self, name: &str) -> Option<Arc<Cell>> {
+        self.sessions.read().get(name).cloned()
+    }
+
+    /// The room of this name, made if need be.
+    pub(crate) fn room(&self, name: &str) -> Result<Arc<Room>, Fault> {
+        if let Some(room) = self.rooms.read().get(name) {
+            return Ok(room.clone());
+        }
+        let mut rooms = self.rooms.write();
+        if let Some(room) = rooms.get(name) {
+            return Ok(room.clone());
+        }
+        if rooms.len() >= self.limits.hub_rooms_max {
+            return Err(Fault::new(Code::Unavailable, "The hub holds as many rooms as it may"));
+        }
+        let name: Arc<str> = name.into();
+        let room = Arc::new(Room::new(name.clone(), self.namespaces.of(&name).clone()));
+        rooms.insert(name.clone(), room.clone());
+        self.engine.subscribe(&name);
+        Ok(room)
+    }
+
+    /// Lets go of a room without members.
+    pub(crate) fn release(&self, room: &Arc<Room>) {
+        if room.sessions() > 0 {
+            return;
+        }
+        let mut rooms = self.rooms.write();
+        if room.bury() && rooms.get(&room.name).is_some_and(|r| Arc::ptr_eq(r, room)) {
+            rooms.remove(&room.name);
+            self.engine.unsubscribe(&room.name);
+        }
+    }
+
+    /// Makes sure the wheel looks at the session in time.
+    pub(crate) fn schedule(&self, cell: &Arc<Cell>) {
+        let at = cell.state.lock().core.deadline();
+        if at < cell.scheduled.load(Ordering::Relaxed) {
+            cell.scheduled.store(at, Ordering::Relaxed);
+            self.timers.set(at, Timer::Session(Arc::downgrade(cell)));
+        }
+    }
+
+    /// Does what a session wants done.
+    pub(crate) fn perform(self: &Arc<Hub>, cell: &Arc<Cell>, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Close(link, code) => {
+                    let sender = cell.state.lock().take_sender(link);
+                    if let Some(sender) = sender {
+                        close(&*sender, &code.into());
+                    }
+                    self.schedule(cell);
+                }
+                Action::Probe(link) => {
+                    let sender =
+                        cell.state.lock().link.as_ref().filter(|c| c.id == link).map(|c| c.sender.clone());
+                    if let Some(sender) = sender {
+                        sender.probe();
+                    }
+                }
+                Action::CatchUp(room, after, read) => self.catch_up(cell, room, after, read),
+                Action::End(code) => self.tear_down(cell, &code.into()),
+            }
+        }
+    }
+
+    fn catch_up(self: &Arc<Hub>, cell: &Arc<Cell>, name: Arc<str>, after: Option<u64>, read: ReadId) {
+        let joined = cell.state.lock().rooms.get(&name).map(|j| j.room.clone());
+        let Some(room) = joined else { return };
+        let Some(after) = after.filter(|_| room.has_history()) else {
+            self.stats.gaps.fetch_add(1, Ordering::Relaxed);
+            let gap = gap(&name, None, "slow_consumer");
+            cell.state.lock().core.caught_up(&name, read, Some(gap), &[], u64::MAX, false);
+            return turn::cell(cell);
+        };
+        let query = HistoryQuery { from: HistoryFrom::After(after), limit: self.limits.history_page_max };
+        let answer = self.engine.history(&name, &room.namespace, query);
+        let (hub, cell) = (self.clone(), cell.clone());
+        self.finish(async move {
+            match answer.await {
+                Ok(page) => {
+                    let gap = (!page.complete).then(|| gap(&name, Some(&page.start), "history_trimmed"));
+                    hub.stats.gaps.fetch_add(gap.is_some() as u64, Ordering::Relaxed);
+                    let head = page.head.offset;
+                    cell.state.lock().core.caught_up(&name, read, gap, &page.events, head, page.more);
+                }
+                Err(_) => cell.state.lock().core.catch_up_failed(hub.clock.now(), &name, read),
+            }
+            turn::cell(&cell);
+        });
+    }
+
+    /// Runs a future to its end: now if nothing in it waits, else in a task. The caller ends the turn.
+    pub(crate) fn finish(self: &Arc<Hub>, future: impl Future<Output = ()> + Send + 'static) {
+        if let Some(rest) = now_or_later(future) {
+            let hub = self.clone();
+            tokio::spawn(async move {
+                rest.await;
+                hub.end_turn();
+            });
+        }
+    }
+
+    /// Takes a session that has ended out of everything.
+    pub(crate) fn tear_down(self: &Arc<Hub>, cell: &Arc<Cell>, fault: &Fault) {
+        let mut state = cell.state.lock();
+        if std::mem::replace(&mut state.torn_down, true) {
+            return;
+        }
+        if fault.code == Code::SlowConsumer {
+            self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
+        }
+        state.core.end(fault.code);
+        let rooms = std::mem::take(&mut state.rooms);
+        let services = std::mem::take(&mut state.services);
+        state.inbox.clear();
+        if let Some(notify) = state.room_in_inbox.take() {
+            notify.notify_waiters();
+        }
+        state.close_links(fault, Some(&close_frame(fault)));
+        drop(state);
+        self.sessions.write().remove(&cell.name);
+        let mut users = self.users.write();
+        if let Some(list) = users.get_mut(&cell.user) {
+            list.retain(|c| !Arc::ptr_eq(c, cell));
+            if list.is_empty() {
+                users.remove(&cell.user);
+            }
+        }
+        drop(users);
+        for joined in rooms.into_values() {
+            joined.room.remove(&cell.name, joined.presence);
+            if joined.present {
+                self.leave_later(&joined.room, cell);
+            }
+            self.release(&joined.room);
+        }
+        services.iter().for_each(|s| self.detach(s, cell));
+        self.fail_requests_to(cell);
+    }
+
+    fn leave_later(&self, room: &Arc<Room>, cell: &Arc<Cell>) {
+        let (name, user, session) = (room.name.clone(), cell.user.clone(), cell.name.clone());
+        let at = self.clock.now() + room.namespace.leave_delay_ms;
+        self.timers.set(at, Timer::Leave { room: name, user, session });
+    }
+
+    pub(crate) fn detach(&self, service: &str, cell: &Arc<Cell>) {
+        let mut services = self.services.write();
+        if let Some(list) = services.get_mut(service) {
+            list.retain(|c| !Arc::ptr_eq(c, cell));
+            if list.is_empty() {
+                services.remove(service);
+            }
+        }
+    }
+
+    /// Sends a frame to sessions.
+    pub(crate) fn send_all(&self, cells: &[Arc<Cell>], frame: &SharedFrame) {
+        for cell in cells {
+            cell.send(frame.clone());
+            turn::cell(cell);
+        }
+    }
+
+    pub(crate) fn users_cells(&self, user: &str) -> Vec<Arc<Cell>> {
+        self.users.read().get(user).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn all_cells(&self) -> Vec<Arc<Cell>> {
+        self.sessions.read().values().cloned().collect()
+    }
+}
+
+/// Polls a future once; what waits comes back.
+pub(crate) fn now_or_later<F>(future: F) -> Option<crosspoint_core::link::BoxFuture<'static, ()>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut future: crosspoint_core::link::BoxFuture<'static, ()> = Box::pin(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    future.as_mut().poll(&mut context).is_pending().then_some(future)
+}
+
+pub(crate) fn close_frame(fault: &Fault) -> SharedFrame {
+    OutFrame::with("hub:close", fault)
+}
+
+pub(crate) fn close(sender: &dyn LinkSender, fault: &Fault) {
+    sender.close(fault, Some(&close_frame(fault)));
+}
+
+/// The frame that announces a gap.
+pub(crate) fn gap(room: &str, position: Option<&crosspoint_core::Position>, reason: &str) -> SharedFrame {
+    let data = match position {
+        Some(p) => json!({"position": p, "reason": reason}),
+        None => json!({"reason": reason}),
+    };
+    Arc::new(OutFrame::new(&Frame::with("hub:gap", &data).room(room)))
+}

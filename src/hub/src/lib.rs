@@ -1,0 +1,37 @@
+//! The Crosspoint hub as a library: put any [`crosspoint_core::Acceptor`]-speaking transport in front of
+//! [`Hub::acceptor`], any [`engine::Engine`] behind it.
+//!
+//! * [`Hub`] is the whole: construct it, hand its acceptor to transports, publish, read, drain.
+//! * [`HubConfig`] has every limit, and the namespaces rooms belong to; [`Authenticator`] says who a client is.
+//! * Inside, one way of data: a link's messages (`link`) enter a session (`cell`, core's state machine), are acted on
+//!   (`act`, `join`, `publish`, `requests`), reach rooms (`room`) through the engine, and leave at the end of the turn
+//!   (`turn`). Time comes from one wheel (`wheel`, `ticker`).
+
+mod act;
+mod api;
+mod auth;
+mod cell;
+mod clock;
+mod config;
+mod drain;
+pub mod engine;
+mod feed;
+mod hello;
+mod hub;
+mod join;
+mod link;
+mod publish;
+mod requests;
+mod room;
+mod stats;
+mod ticker;
+mod tickets;
+mod turn;
+mod wheel;
+
+pub use api::{RoomInfo, SessionInfo};
+pub use auth::Authenticator;
+pub use config::{HubConfig, Namespace};
+pub use engine::{Engine, HistoryFrom, HistoryPage, HistoryQuery, Member, MemoryEngine, Published};
+pub use hub::{Hub, random_id};
+pub use stats::Stats;

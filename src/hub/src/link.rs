@@ -1,0 +1,258 @@
+//! The hub's side of a link: finds or makes its session with the first message, then passes messages in.
+
+use crate::cell::Cell;
+use crate::hub::{Hub, Timer, close};
+use crate::turn;
+use crosspoint_core::link::BoxFuture;
+use crosspoint_core::session::{Beat, Kind, LinkId, Taken};
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Acceptor, Code, Fault, Flow, Frame, LinkInfo, LinkPeer, LinkSender, Message};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+pub(crate) struct HubAcceptor(pub(crate) Arc<Hub>);
+
+pub(crate) struct HubLink {
+    pub(crate) id: LinkId,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) sender: Arc<dyn LinkSender>,
+    pub(crate) info: LinkInfo,
+    /// The session, once there is one. Never changes.
+    pub(crate) cell: OnceLock<Arc<Cell>>,
+    /// One hello at a time.
+    binding: Mutex<()>,
+    bad_frames: AtomicU32,
+    down: AtomicBool,
+}
+
+impl Acceptor for HubAcceptor {
+    fn link_up(&self, info: LinkInfo, sender: Arc<dyn LinkSender>) -> Arc<dyn LinkPeer> {
+        let hub = &self.0;
+        hub.links.fetch_add(1, Ordering::Relaxed);
+        hub.stats.links_opened.fetch_add(1, Ordering::Relaxed);
+        let waiting = hub.links_waiting.fetch_add(1, Ordering::Relaxed);
+        let subscribe = info.subscribe.clone();
+        let link = Arc::new(HubLink {
+            id: hub.link_ids.fetch_add(1, Ordering::Relaxed),
+            hub: hub.clone(),
+            sender,
+            info,
+            cell: OnceLock::new(),
+            binding: Mutex::default(),
+            bad_frames: AtomicU32::new(0),
+            down: AtomicBool::new(false),
+        });
+        if !self.accepting() {
+            link.refuse(&Code::Shutdown.into());
+        } else if waiting >= hub.limits.links_waiting_max {
+            link.refuse(&Fault::new(Code::Unavailable, "Too many links wait for their hello"));
+        } else if let Some(subscribe) = subscribe {
+            hub.listen(&link, subscribe);
+            hub.end_turn();
+        } else {
+            let at = hub.clock.now() + hub.limits.hello_ms;
+            hub.timers.set(at, Timer::Hello(Arc::downgrade(&link)));
+        }
+        link
+    }
+
+    fn accepting(&self) -> bool {
+        self.0.accepting.load(Ordering::Relaxed)
+    }
+}
+
+impl HubLink {
+    /// Whether it belongs to no session yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.cell.get().is_none() && !self.down.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refuse(&self, fault: &Fault) {
+        self.hub.stats.refused.fetch_add(1, Ordering::Relaxed);
+        close(&*self.sender, fault);
+    }
+
+    fn give_up(&self, fault: &Fault) -> Flow {
+        close(&*self.sender, fault);
+        Flow::Stop
+    }
+
+    fn bad_frame(&self, seq: Option<u64>, why: String) -> Flow {
+        self.hub.stats.bad_frames.fetch_add(1, Ordering::Relaxed);
+        let bad = self.bad_frames.fetch_add(1, Ordering::Relaxed) + 1;
+        let fault = Fault::new(Code::BadFrame, why);
+        if bad > self.hub.limits.bad_frames_max {
+            return self.give_up(&fault);
+        }
+        // It has its place in the sequence: acting on it means saying what is wrong.
+        let Some(cell) = self.cell.get() else { return self.give_up(&fault) };
+        let frame = Frame::with("hub:bad", &fault);
+        self.counted(cell, seq, frame)
+    }
+
+    fn counted(&self, cell: &Arc<Cell>, seq: Option<u64>, frame: Frame) -> Flow {
+        let hub = &self.hub;
+        let now = hub.clock.now();
+        let mut state = cell.state.lock();
+        let taken = state.core.receive(now, self.id, seq, frame);
+        let actions = state.actions(now);
+        match taken {
+            Taken::Act(frame) => state.inbox.push_back(frame),
+            Taken::Nothing | Taken::Refused => {}
+            Taken::Fault(code) => {
+                drop(state);
+                return self.give_up(&code.into());
+            }
+            Taken::Bye => {
+                drop(state);
+                hub.perform(cell, actions);
+                return Flow::Stop;
+            }
+        }
+        while let Some(early) = state.core.take_early(now) {
+            state.inbox.push_back(early);
+        }
+        let act = !state.inbox.is_empty() && !std::mem::replace(&mut state.busy, true);
+        let due = state.core.deadline();
+        drop(state);
+        turn::cell(cell);
+        hub.perform(cell, actions);
+        if due < cell.scheduled.load(Ordering::Relaxed) {
+            hub.schedule(cell);
+        }
+        if act {
+            hub.act_on_inbox(cell);
+        }
+        let full = cell.state.lock().inbox.len() >= hub.limits.inbox_frames_max;
+        if full || hub.backlog.load(Ordering::Relaxed) > turn::BACKLOG_MAX {
+            Flow::Wait
+        } else {
+            Flow::Continue
+        }
+    }
+
+    fn first(&self, frame: Frame) -> Flow {
+        let _one = self.binding.lock();
+        if self.cell.get().is_some() {
+            return Flow::Continue;
+        }
+        match frame.kind.as_str() {
+            "hub:ping" => {
+                let t = frame.parse::<Option<Beat>>().ok().flatten().and_then(|b| b.t);
+                let pong = OutFrame::with("hub:pong", &Beat { received: None, t });
+                self.sender.try_send(&mut std::iter::once(&pong));
+                Flow::Continue
+            }
+            "hub:hello" => match self.hub.hello(self, &frame) {
+                Ok(()) => Flow::Continue,
+                Err(fault) => {
+                    self.refuse(&fault);
+                    Flow::Stop
+                }
+            },
+            _ => match self.hub.plain_session(self, Kind::Plain) {
+                Ok(cell) => self.counted(&cell, None, frame),
+                Err(fault) => {
+                    self.refuse(&fault);
+                    Flow::Stop
+                }
+            },
+        }
+    }
+}
+
+impl LinkPeer for HubLink {
+    fn receive(&self, seq: Option<u64>, message: Message) -> Flow {
+        self.hub.stats.messages_in.fetch_add(1, Ordering::Relaxed);
+        let decoded = match &message {
+            Message::Text(text) => Frame::decode_text(text),
+            Message::Binary(bytes) => Frame::decode_binary(bytes),
+        };
+        match (decoded, self.cell.get()) {
+            (Ok(frame), Some(cell)) => self.counted(cell, seq, frame),
+            (Ok(frame), None) => self.first(frame),
+            (Err(e), _) => self.bad_frame(seq, e.to_string()),
+        }
+    }
+
+    fn turn(&self) {
+        self.hub.end_turn();
+    }
+
+    fn ready(&self) -> BoxFuture<'static, ()> {
+        let (hub, cell) = (self.hub.clone(), self.cell.get().cloned());
+        Box::pin(async move {
+            loop {
+                let sank = hub.backlog_sank.notified();
+                tokio::pin!(sank);
+                sank.as_mut().enable();
+                if hub.backlog.load(Ordering::Relaxed) <= turn::BACKLOG_MAX {
+                    break;
+                }
+                sank.await;
+            }
+            let Some(cell) = cell else { return };
+            loop {
+                let notify = {
+                    let mut state = cell.state.lock();
+                    if state.torn_down || state.inbox.len() < hub.limits.inbox_frames_max {
+                        return;
+                    }
+                    state.room_in_inbox.get_or_insert_default().clone()
+                };
+                let notified = notify.notified();
+                tokio::pin!(notified);
+                notified.as_mut().enable();
+                if cell.state.lock().inbox.len() < hub.limits.inbox_frames_max {
+                    return;
+                }
+                notified.await;
+            }
+        })
+    }
+
+    fn writable(&self) {
+        let Some(cell) = self.cell.get() else { return };
+        let now = self.hub.clock.now();
+        let actions = {
+            let mut state = cell.state.lock();
+            state.core.writable(self.id);
+            state.flush(now)
+        };
+        self.hub.perform(cell, actions);
+        self.hub.end_turn();
+        self.hub.schedule(cell);
+    }
+
+    fn alive(&self) {
+        if let Some(cell) = self.cell.get() {
+            cell.state.lock().core.alive(self.hub.clock.now(), self.id);
+        }
+    }
+
+    fn received(&self) -> u64 {
+        self.cell.get().map_or(0, |c| c.state.lock().core.received())
+    }
+
+    fn down(&self) {
+        if self.down.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.hub.links.fetch_sub(1, Ordering::Relaxed);
+        let Some(cell) = self.cell.get() else {
+            self.hub.links_waiting.fetch_sub(1, Ordering::Relaxed);
+            return;
+        };
+        let now = self.hub.clock.now();
+        let actions = {
+            let mut state = cell.state.lock();
+            state.core.link_down(now, self.id);
+            state.take_sender(self.id);
+            state.actions(now)
+        };
+        self.hub.perform(cell, actions);
+        self.hub.end_turn();
+        self.hub.schedule(cell);
+    }
+}

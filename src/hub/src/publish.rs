@@ -1,0 +1,93 @@
+//! Publishing, by sessions and by backends.
+
+use crate::act::{Asked, Step, error, reply};
+use crate::cell::Cell;
+use crate::engine::{Answer, Published};
+use crate::hub::{Hub, random_id};
+use crosspoint_core::frame::From;
+use crosspoint_core::wire::Draft;
+use crosspoint_core::{Code, Fault, Frame};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Hub {
+    pub(crate) fn publish_from(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
+        let Some(name) = frame.room.as_deref() else { return Step::Done };
+        let allowed = {
+            let state = cell.state.lock();
+            match state.rooms.get(name) {
+                _ if !state.grant.may_publish(name) => {
+                    Err(Fault::new(Code::Forbidden, format!("The grant does not allow publishing to {name}")))
+                }
+                Some(joined) => Ok((joined.room.name.clone(), joined.room.namespace.clone())),
+                None if state.grant.publish_unjoined => Ok((name.into(), self.namespaces.of(name).clone())),
+                None => Err(Fault::new(Code::NotJoined, format!("Join the room {name} first"))),
+            }
+        };
+        let (room, namespace) = match allowed {
+            Ok(allowed) => allowed,
+            Err(fault) if frame.volatile.is_some() => {
+                tracing::trace!(code = %fault.code, "a volatile publish was refused");
+                return Step::Done;
+            }
+            Err(fault) => return self.fail(cell, &Asked::of(&frame), fault),
+        };
+        let from = From::session(&cell.user, &cell.name);
+        let wants_reply = frame.volatile.is_none();
+        let asked = Asked::of(&frame);
+        let draft = Draft {
+            named: frame.id.is_some(),
+            id: frame.id.unwrap_or_else(random_id),
+            kind: frame.kind,
+            data: frame.data,
+            payload: frame.payload,
+            from,
+            echo: frame.echo.unwrap_or(true),
+            volatile: frame.volatile,
+        };
+        let answer = self.engine.publish(&room, &namespace, draft);
+        let (hub, cell) = (self.clone(), cell.clone());
+        let tell = move |result: Result<Published, Fault>| {
+            hub.count_publish(&result);
+            if !wants_reply {
+                return;
+            }
+            match (result, &asked.id) {
+                (Ok(p), Some(id)) => hub.send_to(&cell, reply(id, &p)),
+                (Ok(_), None) => {}
+                (Err(fault), _) => hub.send_to(&cell, error(&asked, &fault)),
+            }
+        };
+        match answer {
+            Answer::Ready(result) => {
+                tell(result);
+                Step::Done
+            }
+            Answer::Later(rest) => Step::Wait(Box::pin(async move { tell(rest.await) })),
+        }
+    }
+
+    fn count_publish(&self, result: &Result<Published, Fault>) {
+        if let Ok(p) = result {
+            let counter = if p.duplicate { &self.stats.duplicates } else { &self.stats.published };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Publishes for a backend. The draft's id makes it idempotent if `named`.
+    ///
+    /// # Errors
+    /// What the engine says, mostly `unavailable`.
+    pub async fn publish(self: &Arc<Hub>, room: &str, draft: Draft) -> Result<Published, Fault> {
+        let name = self.rooms.read().get(room).map_or_else(|| room.into(), |r| r.name.clone());
+        let namespace = self.namespaces.of(room).clone();
+        let answer = self.engine.publish(&name, &namespace, draft);
+        let result = match answer {
+            Answer::Ready(result) => result,
+            Answer::Later(rest) => rest.await,
+        };
+        self.count_publish(&result);
+        self.end_turn();
+        result
+    }
+}

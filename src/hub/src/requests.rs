@@ -1,0 +1,301 @@
+//! Direct messages, and requests that one client or service answers.
+
+use crate::act::{Asked, Step, error, step};
+use crate::cell::Cell;
+use crate::hub::{Hub, Timer, random_id};
+use crate::turn;
+use crosspoint_core::frame::{AnswerError, From, Volatile};
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Code, Fault, Frame, Raw, SharedFrame};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Answers that are remembered at most, in bytes, against repeated requests.
+const ANSWERED_BYTES_MAX: usize = 16 << 20;
+/// How long an answer is remembered, ms.
+const ANSWERED_MS: u64 = 60_000;
+
+/// Requests under way and lately answered.
+#[derive(Default)]
+pub(crate) struct Requests(Mutex<Table>);
+
+type Key = (Arc<str>, Box<str>);
+
+#[derive(Default)]
+struct Table {
+    under_way: HashMap<Arc<str>, Request>,
+    by_key: HashMap<Key, Known>,
+    answered: VecDeque<(u64, Key)>,
+    answered_bytes: usize,
+}
+
+struct Request {
+    asker: Arc<Cell>,
+    key: Key,
+    target: Arc<str>,
+    service: Option<Box<str>>,
+}
+
+enum Known {
+    UnderWay(Arc<str>),
+    Answered(Outcome),
+}
+
+/// What a request came to.
+#[derive(Clone)]
+enum Outcome {
+    Data(Option<Raw>),
+    Error(AnswerError),
+    Fault(Fault),
+}
+
+impl Outcome {
+    fn frame(&self, id: &str) -> SharedFrame {
+        let asked = Asked::id(id);
+        match self {
+            Outcome::Data(data) => {
+                let mut frame = Frame::new("hub:reply").id(id);
+                frame.data = data.clone();
+                Arc::new(OutFrame::new(&frame))
+            }
+            Outcome::Error(e) => {
+                let data = json!({"code": e.code, "message": e.message, "retry": "never"});
+                Arc::new(OutFrame::new(&Frame::with("hub:error", &data).id(id)))
+            }
+            Outcome::Fault(fault) => error(&asked, fault),
+        }
+    }
+
+    fn cost(&self) -> usize {
+        64 + match self {
+            Outcome::Data(d) => d.as_ref().map_or(0, |d| d.get().len()),
+            Outcome::Error(e) => e.message.len(),
+            Outcome::Fault(_) => 64,
+        }
+    }
+}
+
+impl Table {
+    fn settle(&mut self, now: u64, key: Key, outcome: Outcome) {
+        self.answered_bytes += outcome.cost();
+        self.by_key.insert(key.clone(), Known::Answered(outcome));
+        self.answered.push_back((now + ANSWERED_MS, key));
+        while let Some((end, key)) = self.answered.front() {
+            if *end > now && self.answered_bytes <= ANSWERED_BYTES_MAX {
+                break;
+            }
+            if let Some(Known::Answered(old)) = self.by_key.remove(key) {
+                self.answered_bytes -= old.cost();
+            }
+            self.answered.pop_front();
+        }
+    }
+}
+
+impl Hub {
+    pub(crate) fn direct(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
+        if !cell.state.lock().grant.direct {
+            return self.fail(
+                cell,
+                &Asked::of(&frame),
+                Fault::new(Code::Forbidden, "The grant does not allow direct messages"),
+            );
+        }
+        let to = frame.to.clone().unwrap_or_default();
+        let message = |request: Option<&str>| {
+            let mut message = Frame::new(frame.kind.clone());
+            message.data = frame.data.clone();
+            message.payload = frame.payload.clone();
+            message.volatile = frame.volatile.clone();
+            message.request = request.map(str::to_string);
+            message.from = Some(From::session(&cell.user, &cell.name));
+            message
+        };
+        let target = match to.split_once(':') {
+            Some(("user", _)) => {
+                let message = message(None);
+                return self.direct_to_user(cell, frame, &to, &message);
+            }
+            Some(("session", name)) => self.session(name),
+            Some(("service", name)) => self.serving(name, &cell.name),
+            _ => {
+                let text = "`to` is user:…, session:… or service:…";
+                return self.fail(cell, &Asked::of(&frame), Fault::new(Code::BadRequest, text));
+            }
+        };
+        let service = to.strip_prefix("service:").map(Box::from);
+        match (&frame.id, frame.volatile.is_some()) {
+            (_, true) => {
+                if let Some(target) = target {
+                    send_volatile(&target, &cell.name, &message(None));
+                }
+                Step::Done
+            }
+            (None, _) => match target {
+                Some(target) => {
+                    self.send_to(&target, Arc::new(OutFrame::new(&message(None))));
+                    Step::Done
+                }
+                None => self.fail(
+                    cell,
+                    &Asked::of(&frame),
+                    Fault::new(Code::NotFound, format!("Nobody is {to:.300}")),
+                ),
+            },
+            (Some(id), _) => {
+                let ask = |request: &str| Arc::new(OutFrame::new(&message(Some(request))));
+                self.ask(cell, id, target, service, frame.timeout_ms, ask)
+            }
+        }
+    }
+
+    fn direct_to_user(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame, to: &str, message: &Frame) -> Step {
+        if message.volatile.is_some() {
+            let user = to.strip_prefix("user:").unwrap_or_default();
+            self.users_cells(user).iter().for_each(|c| send_volatile(c, &cell.name, message));
+            return Step::Done;
+        }
+        let answer = self.engine.direct(to, &Arc::new(OutFrame::new(message)));
+        let (hub, cell, to) = (self.clone(), cell.clone(), to.to_string());
+        step(async move {
+            let answer = match answer.await {
+                Ok(0) => Err(Fault::new(Code::NotFound, format!("No session of {to:.300} is here"))),
+                Ok(n) => Ok(json!({"delivered": n})),
+                Err(fault) => Err(fault),
+            };
+            if frame.id.is_some() || answer.is_err() {
+                hub.reply_now(&cell, &Asked::of(&frame), answer);
+            }
+        })
+    }
+
+    /// The session that serves this asker: the same one as long as it is attached.
+    fn serving(&self, service: &str, asker: &str) -> Option<Arc<Cell>> {
+        let services = self.services.read();
+        let list = services.get(service)?;
+        // Rendezvous hashing (Thaler and Ravishankar 1998): one that goes moves only its own askers.
+        let weight = |c: &Arc<Cell>| {
+            let bytes = c.name.bytes().chain(asker.bytes());
+            bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+        };
+        list.iter().max_by_key(|c| weight(c)).cloned()
+    }
+
+    fn ask(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        id: &str,
+        target: Option<Arc<Cell>>,
+        service: Option<Box<str>>,
+        timeout_ms: Option<u64>,
+        message: impl FnOnce(&str) -> SharedFrame,
+    ) -> Step {
+        let key: Key = (cell.user.clone(), id.into());
+        let now = self.clock.now();
+        let mut table = self.requests.0.lock();
+        match table.by_key.get(&key) {
+            Some(Known::Answered(outcome)) => {
+                let frame = outcome.frame(id);
+                drop(table);
+                self.send_to(cell, frame);
+                return Step::Done;
+            }
+            Some(Known::UnderWay(request)) => {
+                let request = request.clone();
+                if let Some(r) = table.under_way.get_mut(&request) {
+                    let before = std::mem::replace(&mut r.asker, cell.clone());
+                    drop(table);
+                    change_requests(&before, -1);
+                    change_requests(cell, 1);
+                }
+                return Step::Done;
+            }
+            None => {}
+        }
+        let asked = Asked::id(id);
+        let Some(target) = target else {
+            drop(table);
+            return self.fail(cell, &asked, Fault::new(Code::NotFound, "Nobody is there to answer"));
+        };
+        if cell.state.lock().requests >= self.limits.requests_max {
+            drop(table);
+            let text = format!("{} requests wait for answers already", self.limits.requests_max);
+            return self.fail(cell, &asked, Fault::new(Code::RateLimited, text));
+        }
+        let request: Arc<str> = random_id().into();
+        table.by_key.insert(key.clone(), Known::UnderWay(request.clone()));
+        let entry = Request { asker: cell.clone(), key, target: target.name.clone(), service };
+        table.under_way.insert(request.clone(), entry);
+        drop(table);
+        change_requests(cell, 1);
+        self.stats.requests.fetch_add(1, Ordering::Relaxed);
+        self.send_to(&target, message(&request));
+        let wait = timeout_ms.unwrap_or(self.limits.request_ms).min(self.limits.request_ms_max);
+        self.timers.set(now + wait, Timer::Request(request));
+        Step::Done
+    }
+
+    pub(crate) fn answer(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) {
+        let Some(request) = frame.request.as_deref() else {
+            self.fail(cell, &Asked::of(&frame), Fault::new(Code::BadRequest, "hub:answer needs a `request`"));
+            return;
+        };
+        let outcome = match frame.error {
+            Some(e) => Outcome::Error(e),
+            None => Outcome::Data(frame.data),
+        };
+        self.close_request(request, Some(&cell.name), outcome);
+    }
+
+    pub(crate) fn request_timed_out(self: &Arc<Hub>, request: &str) {
+        let fault = Fault::new(Code::Timeout, "Nobody answered in time");
+        if self.close_request(request, None, Outcome::Fault(fault)) {
+            self.stats.request_timeouts.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Answers a request; `by` must be the session it was given to. `false`: it is not under way (any more).
+    fn close_request(self: &Arc<Hub>, request: &str, by: Option<&str>, outcome: Outcome) -> bool {
+        let mut table = self.requests.0.lock();
+        if !table.under_way.get(request).is_some_and(|r| by.is_none_or(|by| *by == *r.target)) {
+            return false;
+        }
+        let Some(r) = table.under_way.remove(request) else { return false };
+        let frame = outcome.frame(&r.key.1);
+        table.settle(self.clock.now(), r.key, outcome);
+        drop(table);
+        change_requests(&r.asker, -1);
+        self.send_to(&r.asker, frame);
+        true
+    }
+
+    /// A session has ended: nobody will answer what it was asked.
+    pub(crate) fn fail_requests_to(self: &Arc<Hub>, cell: &Arc<Cell>) {
+        let table = self.requests.0.lock();
+        let to_it = table.under_way.iter().filter(|(_, r)| r.target == cell.name);
+        let gone: Vec<_> = to_it.map(|(name, r)| (name.clone(), r.service.is_some())).collect();
+        drop(table);
+        for (request, service) in gone {
+            let who = if service { "The service" } else { "The session" };
+            let fault = Fault::new(Code::NotFound, format!("{who} that was asked is gone"));
+            self.close_request(&request, None, Outcome::Fault(fault));
+        }
+    }
+}
+
+fn change_requests(cell: &Cell, by: isize) {
+    let mut state = cell.state.lock();
+    state.requests = state.requests.saturating_add_signed(by);
+}
+
+fn send_volatile(to: &Arc<Cell>, from: &str, message: &Frame) {
+    let key = match &message.volatile {
+        Some(Volatile::Key(k)) => format!("\0{from}\0\0{k}"),
+        _ => format!("\0{from}\0{}", message.kind),
+    };
+    to.state.lock().core.send_volatile(&key, Arc::new(OutFrame::new(message)));
+    turn::cell(to);
+}

@@ -1,0 +1,76 @@
+//! What the hub counts.
+
+use crate::hub::Hub;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        #[derive(Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: AtomicU64,)* }
+
+        /// A reading of the hub's counters (since its start) and gauges (now).
+        #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Links now.
+            pub links: u64,
+            /// Links now that have not said hello.
+            pub links_waiting: u64,
+            /// Sessions now, parked ones too.
+            pub sessions: u64,
+            /// Users with a session now.
+            pub users: u64,
+            /// Rooms with members now.
+            pub rooms: u64,
+        }
+
+        impl Hub {
+            /// A reading of the counters and gauges.
+            pub fn stats(&self) -> Stats {
+                Stats {
+                    $($name: self.stats.$name.load(Ordering::Relaxed),)*
+                    links: self.links.load(Ordering::Relaxed) as u64,
+                    links_waiting: self.links_waiting.load(Ordering::Relaxed) as u64,
+                    sessions: self.sessions.read().len() as u64,
+                    users: self.users.read().len() as u64,
+                    rooms: self.rooms.read().len() as u64,
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Links that came up.
+    links_opened,
+    /// Messages from clients.
+    messages_in,
+    /// Messages that were no frames.
+    bad_frames,
+    /// Sessions begun.
+    sessions_opened,
+    /// Sessions resumed after a lost link.
+    resumes,
+    /// Sessions moved while the link before was alive.
+    moves,
+    /// Hellos that could not resume their session.
+    resume_failures,
+    /// Hellos refused.
+    refused,
+    /// Sessions ended for reading too slowly.
+    slow_consumers,
+    /// Links given up for silence.
+    heartbeat_timeouts,
+    /// Events published.
+    published,
+    /// Publishes that were repetitions.
+    duplicates,
+    /// Events put into members' outboxes (or kept for them in history).
+    deliveries,
+    /// Gaps announced.
+    gaps,
+    /// Requests between clients and services.
+    requests,
+    /// Requests that nobody answered in time.
+    request_timeouts,
+}

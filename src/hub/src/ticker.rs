@@ -1,0 +1,95 @@
+//! The one task that looks at the clock for everybody.
+
+use crate::clock::unix_ms;
+use crate::hub::{Hub, Timer, close};
+use crate::turn;
+use crate::wheel::TICK_MS;
+use crosspoint_core::session::Action;
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Code, Frame};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// Ticks between two sweeps of the engine (5 s).
+const SWEEP_TICKS: u64 = 5_000 / TICK_MS;
+
+pub(crate) fn spawn(hub: &Arc<Hub>) {
+    let hub = Arc::downgrade(hub);
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(Duration::from_millis(TICK_MS));
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 1u64.. {
+            interval.tick().await;
+            let Some(hub) = Weak::upgrade(&hub) else { return };
+            hub.tick();
+            if tick.is_multiple_of(SWEEP_TICKS) {
+                hub.engine.sweep();
+            }
+        }
+    });
+}
+
+impl Hub {
+    fn tick(self: &Arc<Hub>) {
+        let now = self.clock.now();
+        for timer in self.timers.due(now) {
+            match timer {
+                Timer::Session(cell) => {
+                    let Some(cell) = cell.upgrade() else { continue };
+                    cell.scheduled.store(u64::MAX, Ordering::Relaxed);
+                    let actions = {
+                        let mut state = cell.state.lock();
+                        state.core.tick(now);
+                        state.flush(now)
+                    };
+                    let silent = |a: &&Action| matches!(a, Action::Close(_, Code::HeartbeatTimeout));
+                    let silent = actions.iter().filter(silent).count();
+                    self.stats.heartbeat_timeouts.fetch_add(silent as u64, Ordering::Relaxed);
+                    self.perform(&cell, actions);
+                    self.schedule(&cell);
+                }
+                Timer::Hello(link) => {
+                    if let Some(link) = link.upgrade().filter(|l| l.waits()) {
+                        close(&*link.sender, &Code::HelloTimeout.into());
+                    }
+                }
+                Timer::Leave { room, user, session } => {
+                    let answer = self.engine.leave(&room, &user, &session);
+                    self.finish(async move {
+                        let _ = answer.await;
+                    });
+                }
+                Timer::Grant(cell) => {
+                    let Some(cell) = cell.upgrade() else { continue };
+                    let end = cell.state.lock().grant.expires_unix_s;
+                    match end {
+                        Some(s) if s * 1000 <= unix_ms() => self.tear_down(&cell, &Code::TokenExpired.into()),
+                        // Refreshed meanwhile.
+                        _ => self.watch_grant(&cell),
+                    }
+                }
+                Timer::Request(request) => self.request_timed_out(&request),
+            }
+        }
+        self.announce();
+        self.end_turn();
+    }
+
+    /// Tells the rooms what changed in their presence.
+    fn announce(&self) {
+        for room in std::mem::take(&mut *self.announcements.lock()) {
+            let (changes, to) = room.take_changes();
+            if to.is_empty() {
+                continue;
+            }
+            let frame = Frame::with("hub:presence", &changes).room(&*room.name);
+            let frame = Arc::new(OutFrame::new(&frame));
+            for cell in &to {
+                cell.send(frame.clone());
+                turn::cell(cell);
+            }
+        }
+    }
+}
