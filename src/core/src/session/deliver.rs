@@ -54,6 +54,9 @@ impl Session {
             l.seen = l.seen.max(event.offset);
             return;
         }
+        if event.offset > 0 && self.ahead.includes(&event.room, event.offset) {
+            return;
+        }
         if self.outbox.bytes() + event.frame.cost() > self.limits.outbox_bytes_max {
             let (after, seen) = (event.offset.checked_sub(1), event.offset);
             let needs = if seen > 0 { event.frame.cost() } else { 0 };
@@ -65,17 +68,20 @@ impl Session {
 
     /// A join begins, or the room's history was found rewritten: its events are kept back until [`Session::caught_up`].
     pub fn begin_join(&mut self, room: Arc<str>) -> ReadId {
+        self.ahead.remove(&room);
         self.lag.begin(room)
     }
 
     /// The session left the room.
     pub fn leave(&mut self, room: &str) {
         self.lag.remove(room);
+        self.ahead.remove(room);
     }
 
     /// What was read from a room's history: a gap to announce first, the events, the offset up to which the history was
-    /// read, and whether it holds more. The room goes live if nothing was published meanwhile and all fits. The late
-    /// result of a reading that is no longer wanted (the room was left, or joined again) does nothing.
+    /// read (`u64::MAX` in a room without), and whether it holds more. The room goes live if nothing was published meanwhile
+    /// and all fits; live events up to `upto` that come late are dropped. The late result of a reading that is no longer
+    /// wanted (the room was left, or joined again) does nothing.
     pub fn caught_up(
         &mut self,
         room: &str,
@@ -105,7 +111,12 @@ impl Session {
             l.after = Some(event.offset);
         }
         if !more && l.seen <= upto {
-            return self.lag.remove(room);
+            let late = l.seen < upto && upto < u64::MAX;
+            let name = self.lag.remove(room);
+            if late && let Some(name) = name {
+                self.ahead.put(name, upto);
+            }
+            return;
         }
         if !more {
             l.after = Some(upto);

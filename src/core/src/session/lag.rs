@@ -48,9 +48,9 @@ impl Lag {
         self.rooms.insert(room, lagging);
     }
 
-    pub(super) fn remove(&mut self, room: &str) {
-        self.rooms.remove(room);
+    pub(super) fn remove(&mut self, room: &str) -> Option<Arc<str>> {
         self.catching_up.take_if(|r| **r == *room);
+        self.rooms.remove_entry(room).map(|(name, _)| name)
     }
 
     /// A reading of this room begins; one under way is forgotten.

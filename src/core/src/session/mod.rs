@@ -7,6 +7,7 @@
 //! reach it once each and in order over any number of links, or the session ends; an event that doesn't fit into the outbox
 //! comes later out of the room's history, or is announced by one gap.
 
+mod ahead;
 mod deliver;
 mod inbound;
 mod lag;
@@ -17,6 +18,7 @@ use crate::code::Code;
 use crate::frame::Frame;
 use crate::limits::Limits;
 use crate::wire::{OutFrame, SharedFrame};
+use ahead::Ahead;
 use inbound::{Counted, Inbound};
 use lag::Lag;
 use outbox::Outbox;
@@ -106,6 +108,7 @@ pub struct Session {
     outbox: Outbox,
     volatiles: Volatiles,
     lag: Lag,
+    ahead: Ahead,
     /// Link frames for the current link; they have no sequence.
     control: VecDeque<SharedFrame>,
     link: Option<Link>,
@@ -127,6 +130,7 @@ impl Session {
             outbox: Outbox::default(),
             volatiles: Volatiles::default(),
             lag: Lag::default(),
+            ahead: Ahead::default(),
             control: VecDeque::new(),
             link: None,
             old: None,
