@@ -260,10 +260,16 @@ impl Hub {
     /// Answers a request; `by` must be the session it was given to. `false`: it is not under way (any more).
     fn close_request(self: &Arc<Hub>, request: &str, by: Option<&str>, outcome: Outcome) -> bool {
         let mut table = self.requests.0.lock();
-        if !table.under_way.get(request).is_some_and(|r| by.is_none_or(|by| *by == *r.target)) {
+        let asked = |r: &Request| by.is_none_or(|by| *by == *r.target);
+        let Some(r) = table
+            .under_way
+            .get(request)
+            .is_some_and(asked)
+            .then(|| table.under_way.remove(request))
+            .flatten()
+        else {
             return false;
-        }
-        let Some(r) = table.under_way.remove(request) else { return false };
+        };
         let frame = outcome.frame(&r.key.1);
         table.settle(self.clock.now(), r.key, outcome);
         drop(table);

@@ -1,5 +1,6 @@
 //! The suite that every engine must pass. `all` runs it; an engine's tests call it with a constructor of empty engines.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a finding is a panic, as in any test")]
 use super::{Change, Engine, Feed, HistoryFrom, HistoryQuery, Presence, Published};
 use crate::config::Namespace;
 use crosspoint_core::frame::{From, Volatile};
