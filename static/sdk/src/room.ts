@@ -40,8 +40,7 @@ export class RoomImpl implements Room {
   }
 
   async join(): Promise<JoinResult> {
-    const { since, history, presence, state } = this.options;
-    const data = { since, history, presence, state };
+    const data = Object.fromEntries(Object.entries(this.options).filter(([, value]) => value !== undefined));
     const frame = { type: 'hub:join', room: this.name, data };
     return this.wire.call<JoinResult>(frame, false, (result) => this.entered(result));
   }

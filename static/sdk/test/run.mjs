@@ -22,7 +22,7 @@ try {
   });
   const files = names.map((name) => join(out, name.replace(/\.ts$/, '.mjs')));
   const env = { ...process.env, SDK_DIR: dirname(here) };
-  const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit', env });
+  const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files], { stdio: 'inherit', env });
   process.exitCode = run.status ?? 1;
 } finally {
   rmSync(out, { recursive: true, force: true });

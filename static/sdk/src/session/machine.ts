@@ -18,8 +18,8 @@ export class Machine {
   private told = 0;
   private ackDue: number | null = null;
   private readonly links = new Links();
-  private readonly up = new Uplink();
-  private readonly rooms = new Rooms();
+  private up = new Uplink();
+  private rooms = new Rooms();
   private out: Output[] = [];
   private ids = 0;
 
@@ -42,9 +42,9 @@ export class Machine {
       case 'send':
         return this.send(now, input.frame);
       case 'acked': {
-        if (this.links.current === input.link) this.hubReceived(input.received);
         const link = this.links.get(input.link);
         if (link) link.heardAt = now;
+        this.hubReceived(input.link, input.received);
         break;
       }
       case 'tick':
@@ -97,6 +97,7 @@ export class Machine {
 
   private hello(now: number, link: LinkId, cause: string, auth: Record<string, unknown>): void {
     const data = { version: PROTOCOL_VERSION, ...this.identity, received: this.received, cause, ...auth };
+    if (this.links.asked !== null) this.giveUp(this.links.asked, 'replaced');
     this.links.greet(link, now);
     this.transmit(now, link, undefined, { type: 'hub:hello', data });
   }
@@ -136,8 +137,8 @@ export class Machine {
 
   private deliver(frame: Frame): void {
     if ((frame.type === 'hub:reply' || frame.type === 'hub:error') && frame.id !== undefined) {
-      const asked = this.up.answered(frame.id);
-      if (this.rooms.answered(frame.id, asked, frame, this.out)) return;
+      this.up.answered(frame.id);
+      if (this.rooms.answered(frame.id, frame, this.out)) return;
     }
     this.rooms.observe(frame);
     this.out.push({ op: 'event', frame });
@@ -166,13 +167,13 @@ export class Machine {
       case 'hub:ack':
       case 'hub:ping':
       case 'hub:pong': {
-        const { received, t } = record(frame.data) ?? {};
-        if (isCount(received) && this.links.current === link) this.hubReceived(received);
+        const { received, t } = beatOf(frame.data);
+        if (received !== undefined && !this.hubReceived(link, received)) return;
         if (frame.type === 'hub:ping') {
-          const data = typeof t === 'number' ? { received: this.tell(), t } : { received: this.tell() };
+          const data = t === undefined ? { received: this.tell() } : { received: this.tell(), t };
           this.transmit(now, link, undefined, { type: 'hub:pong', data });
-        } else if (frame.type === 'hub:pong' && typeof t === 'number') {
-          this.out.push({ op: 'rtt', link, ms: Math.max(0, now - Math.trunc(t)) });
+        } else if (frame.type === 'hub:pong' && t !== undefined) {
+          this.out.push({ op: 'rtt', link, ms: Math.max(0, now - Math.max(0, Math.trunc(t))) });
         }
         return;
       }
@@ -181,9 +182,11 @@ export class Machine {
         this.out.push({ op: 'refused', link, fault: faultOf(frame.data) });
         return;
       case 'hub:move': {
-        const { to, within_ms = 0, reason = '' } = record(frame.data) ?? {};
-        if (!isCount(within_ms) || typeof reason !== 'string') return;
-        this.out.push(typeof to === 'string' ? { op: 'move', to, within_ms, reason } : { op: 'move', within_ms, reason });
+        const data = record(frame.data);
+        const { to, within_ms = 0, reason = '' } = data ?? {};
+        if (!data || !isCount(within_ms) || typeof reason !== 'string') return;
+        if (typeof to === 'string') this.out.push({ op: 'move', to, within_ms, reason });
+        else if (to == null) this.out.push({ op: 'move', within_ms, reason });
         return;
       }
       default:
@@ -199,12 +202,12 @@ export class Machine {
     }
     this.links.asked = null;
     const same = this.identity?.session === w.session;
-    if ((w.resumed && !same) || w.start !== (same ? this.received + 1 : 1)) {
-      const behind = same && w.start <= this.received;
-      if (!behind) {
-        this.giveUp(link, 'bad_frame');
-        return;
-      }
+    // Below the count is fine: the link before may have brought frames since the hello.
+    const startMax = same ? this.received + 1 : 1;
+    const taken = same ? this.up.resume(w.received) : w.received === 0;
+    if (w.resumed !== same || w.start === 0 || w.start > startMax || !taken) {
+      this.giveUp(link, 'bad_frame');
+      return;
     }
     const previous = this.links.current;
     if (previous !== null) this.giveUp(previous, 'replaced');
@@ -217,12 +220,8 @@ export class Machine {
     const first = this.identity === null;
     this.identity = { session: w.session, resume: w.resume };
     this.out.push({ op: 'welcomed', link, session: w.session, user: w.user, resumed: same });
-    if (same) {
-      this.up.resume(w.received);
-      this.out.push({ op: 'acked', received: w.received });
-    } else {
-      this.beginSession(first);
-    }
+    if (same) this.out.push({ op: 'acked', received: w.received });
+    else this.beginSession(first);
     this.flush(now);
   }
 
@@ -235,7 +234,7 @@ export class Machine {
     this.up.pushFront(
       this.rooms.rejoin(
         (room) => this.up.joins(room),
-        () => `hub~${++this.ids}`,
+        () => this.ownId(),
       ),
     );
   }
@@ -253,15 +252,26 @@ export class Machine {
       return true;
     }
     if (this.up.waiting >= this.config.queue_max) return false;
+    if (frame.type === 'hub:join' && frame.id === undefined) frame = { ...frame, id: this.ownId() };
     this.rooms.sending(frame);
     this.up.push(frame);
     this.flush(now);
     return true;
   }
 
-  private hubReceived(received: number): void {
-    this.up.ack(received);
+  private ownId(): string {
+    return `hub~${++this.ids}`;
+  }
+
+  /** The hub says what it has received. `false`: it can't have, and the link was given up. */
+  private hubReceived(link: LinkId, received: number): boolean {
+    if (this.links.current !== link) return true;
+    if (!this.up.ack(received)) {
+      this.giveUp(link, 'bad_frame');
+      return false;
+    }
     this.out.push({ op: 'acked', received });
+    return true;
   }
 
   private tell(): number {
@@ -294,7 +304,18 @@ export class Machine {
     if (this.links.current !== null) this.transmit(now, this.links.current, undefined, { type: 'hub:bye' });
     for (const [link] of this.links.sorted()) this.giveUp(link, 'bye');
     this.identity = null;
+    this.received = this.told = 0;
+    this.ackDue = null;
+    this.up = new Uplink();
+    this.rooms = new Rooms();
   }
+}
+
+/** The data of an ack, ping or pong; one of the wrong shape says nothing. */
+function beatOf(data: unknown): { received?: number; t?: number } {
+  const { received, t } = record(data) ?? {};
+  if ((received != null && !isCount(received)) || (t != null && typeof t !== 'number')) return {};
+  return { ...(received != null && { received }), ...(t != null && { t }) };
 }
 
 function faultOf(data: unknown): Fault {

@@ -5,6 +5,11 @@ interface Kept {
   seq: number | null;
   frame: Frame;
   acked: boolean;
+  answered: boolean;
+}
+
+function awaitsReply(kept: Kept): boolean {
+  return kept.frame.id !== undefined && !kept.answered;
 }
 
 /** Frames on their way up: numbered, kept until acknowledged; those with an `id` until they are answered. */
@@ -20,12 +25,12 @@ export class Uplink {
   }
 
   push(frame: Frame): void {
-    this.kept.push({ seq: null, frame, acked: false });
+    this.kept.push({ seq: null, frame, acked: false, answered: false });
   }
 
   /** Frames that go before all others. */
   pushFront(frames: Frame[]): void {
-    this.kept.unshift(...frames.map((frame) => ({ seq: null, frame, acked: false })));
+    this.kept.unshift(...frames.map((frame) => ({ seq: null, frame, acked: false, answered: false })));
   }
 
   /** The frames that the session has not been given yet, with their new numbers. */
@@ -39,48 +44,37 @@ export class Uplink {
     return out;
   }
 
-  /** The hub has received so many; the rest was lost with the link and is unsent again. */
-  resume(received: number): void {
-    this.ack(received);
+  /** The hub has received so many; the rest was lost with the link and is unsent again. `false`: it can't have. */
+  resume(received: number): boolean {
+    if (received < this.acked || !this.ack(received)) return false;
     for (const k of this.kept) if (k.seq !== null && k.seq > received) k.seq = null;
     this.next = received;
+    return true;
   }
 
-  /** The hub has received so many. */
-  ack(received: number): void {
-    if (received <= this.acked) return;
-    this.acked = Math.min(received, this.next);
+  /** The hub has received so many. `false`: it can't have, they were never sent. */
+  ack(received: number): boolean {
+    if (received <= this.acked) return true;
+    if (received > this.next) return false;
+    this.acked = received;
     for (const k of this.kept) if (k.seq !== null && k.seq <= received) k.acked = true;
-    this.kept = this.kept.filter((k) => !k.acked || k.frame.id !== undefined);
+    this.settle();
+    return true;
   }
 
-  /** The frame with this id was answered; returns it. */
-  answered(id: string): Frame | null {
-    const at = this.kept.findIndex((k) => k.frame.id === id);
-    const k = this.kept[at];
-    if (!k) return null;
-    const { frame } = k;
-    if (k.acked || k.seq === null) {
-      this.kept.splice(at, 1);
-    } else {
-      // Answered but not yet acknowledged: its number must stay until it is.
-      const { id: _, ...rest } = frame;
-      k.frame = rest;
-    }
-    return frame;
+  /** The frame with this id was answered. Where it isn't acknowledged yet, its number must stay until it is. */
+  answered(id: string): void {
+    const kept = this.kept.find((k) => k.frame.id === id && awaitsReply(k));
+    if (!kept) return;
+    kept.answered = true;
+    this.settle();
   }
 
   /** A new session begins: what has an id goes again, in the old order, without those that `keep` refuses. Returns how
    * many may be lost. */
   newSession(keep: (frame: Frame) => boolean): number {
-    let lost = 0;
-    this.kept = this.kept.filter(({ seq, frame }) => {
-      const sent = seq !== null;
-      const hasId = frame.id !== undefined;
-      const retry = (!sent || hasId) && keep(frame);
-      if (sent && !retry && !hasId && keep(frame)) lost += 1;
-      return retry;
-    });
+    const lost = this.kept.filter(({ seq, frame }) => seq !== null && frame.id === undefined).length;
+    this.kept = this.kept.filter((k) => (k.seq === null || awaitsReply(k)) && keep(k.frame));
     for (const k of this.kept) {
       k.seq = null;
       k.acked = false;
@@ -91,6 +85,10 @@ export class Uplink {
 
   /** Whether the application's own join of this room waits for its answer. */
   joins(room: string): boolean {
-    return this.kept.some(({ frame }) => frame.type === 'hub:join' && frame.id !== undefined && frame.room === room);
+    return this.kept.some(({ frame }) => frame.type === 'hub:join' && frame.room === room);
+  }
+
+  private settle(): void {
+    this.kept = this.kept.filter((k) => !k.acked || awaitsReply(k));
   }
 }
