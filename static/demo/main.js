@@ -130,10 +130,6 @@ byId('banner-action').addEventListener('click', () => {
   form.requestSubmit();
 });
 
-addEventListener('pagehide', (event) => {
-  if (!event.persisted) visit?.client.close();
-});
-
 function begin() {
   mountTheme();
   mountTabs();
