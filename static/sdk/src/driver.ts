@@ -118,7 +118,8 @@ export class Driver {
         this.hooks.output(output);
         break;
       case 'close':
-        this.end(output.link, new CrosspointError(output.code), false);
+        // The machine's verdict is on this link only: another may do.
+        this.end(output.link, new CrosspointError(output.code, undefined, 'backoff'), false);
         break;
       case 'refused':
         this.end(output.link, CrosspointError.from(output.fault), true);
