@@ -1,0 +1,8 @@
+//! Who a client is: HS256 tokens ([`jwt`]), the open hub of dev mode ([`gate`]), API keys ([`api_key`]).
+
+pub mod api_key;
+pub mod gate;
+pub mod jwt;
+
+pub use api_key::ApiKeys;
+pub use gate::Gate;

@@ -1,0 +1,100 @@
+//! What must hold between values.
+
+use super::error::{ConfigError, Source};
+use super::{Config, Mode};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// HS256 wants a key no shorter than its hash (RFC 7518 §3.2).
+const JWT_SECRET_BYTES_MIN: usize = 32;
+const API_KEY_BYTES_MIN: usize = 16;
+/// hyper's smallest read buffer.
+const HEADER_BYTES_MIN: usize = 8192;
+
+pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors: &mut Vec<ConfigError>) {
+    let mut fault = |key: &str, problem: String, fix: &str| {
+        let place = sources.get(key).cloned().unwrap_or(Source::Default);
+        errors.push(ConfigError { key: key.into(), place, problem, fix: fix.into() });
+    };
+
+    let Config { listen, auth, http, limits, .. } = config;
+    match (&listen.tls_cert, &listen.tls_key) {
+        (Some(_), None) => {
+            fault("listen.tls_key", "is missing".into(), "a certificate needs its key: set both or none")
+        }
+        (None, Some(_)) => {
+            fault("listen.tls_cert", "is missing".into(), "a key needs its certificate: set both or none")
+        }
+        _ => {}
+    }
+    if let Some(secret) = auth.jwt_secret.as_ref().filter(|s| s.bytes().len() < JWT_SECRET_BYTES_MIN) {
+        let problem = format!("has {} bytes, fewer than {JWT_SECRET_BYTES_MIN}", secret.bytes().len());
+        fault("auth.jwt_secret", problem, "make one, for example with `openssl rand -base64 48`");
+    }
+    if let Some(key) = auth.api_keys.iter().find(|k| k.bytes().len() < API_KEY_BYTES_MIN) {
+        let problem = format!("one has {} bytes, fewer than {API_KEY_BYTES_MIN}", key.bytes().len());
+        fault("auth.api_keys", problem, "make one, for example with `openssl rand -base64 24`");
+    }
+    if !listen.addr.ip().to_canonical().is_loopback() {
+        match config.mode() {
+            Mode::ImplicitDev => fault(
+                "listen.addr",
+                format!("{} is reachable from other machines, and nothing says who may connect", listen.addr),
+                "set auth.jwt_secret, or listen on 127.0.0.1, or open the hub to everybody with --dev --dev-insecure-listen",
+            ),
+            Mode::Dev if !config.dev_insecure_listen => fault(
+                "listen.addr",
+                format!(
+                    "{} is reachable from other machines, and dev mode lets everybody do everything",
+                    listen.addr
+                ),
+                "listen on 127.0.0.1, or accept that with --dev-insecure-listen",
+            ),
+            _ => {}
+        }
+    }
+
+    let mut prefixes = BTreeSet::new();
+    if let Some(twice) = config.namespaces.iter().find(|n| !prefixes.insert(&n.prefix)) {
+        fault("namespaces", format!("two have the prefix `{}`", twice.prefix), "keep one of them");
+    }
+    if http.header_bytes_max < HEADER_BYTES_MIN {
+        fault(
+            "http.header_bytes_max",
+            format!("is below {HEADER_BYTES_MIN}"),
+            "leave browsers room for their headers",
+        );
+    }
+    if limits.post_bytes_max < limits.frame_bytes_max {
+        fault(
+            "limits.post_bytes_max",
+            "is below limits.frame_bytes_max".into(),
+            "a POST must be able to carry the largest frame",
+        );
+    }
+    if limits.outbox_bytes_max < limits.frame_bytes_max {
+        fault(
+            "limits.outbox_bytes_max",
+            "is below limits.frame_bytes_max".into(),
+            "an outbox must be able to hold the largest frame",
+        );
+    }
+    let positive = [
+        ("http.connections_max", http.connections_max as u64),
+        ("http.header_ms", http.header_ms),
+        ("http.request_ms", http.request_ms),
+        ("limits.frame_bytes_max", limits.frame_bytes_max as u64),
+        ("limits.rooms_max", limits.rooms_max as u64),
+        ("limits.hub_rooms_max", limits.hub_rooms_max as u64),
+        ("limits.sessions_max", limits.sessions_max as u64),
+        ("limits.links_waiting_max", limits.links_waiting_max as u64),
+        ("limits.inbox_frames_max", limits.inbox_frames_max as u64),
+        ("limits.history_page_max", limits.history_page_max as u64),
+        ("limits.heartbeat_ms", limits.heartbeat_ms),
+        ("limits.hello_ms", limits.hello_ms),
+        ("limits.ack_every", limits.ack_every),
+        ("limits.ticket_ms", limits.ticket_ms),
+    ];
+    for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
+        fault(key, "is 0".into(), "give at least 1");
+    }
+}

@@ -1,0 +1,188 @@
+//! The configuration: what may be set ([`Config`]), how it is written ([`value`]), where it comes from
+//! ([`layer`], [`load`]) and what must hold ([`check`]). Keys and defaults: docs/configuration.md.
+
+mod check;
+mod error;
+mod layer;
+mod load;
+mod origin;
+mod show;
+mod value;
+
+pub use error::{ConfigError, ConfigErrors, Source};
+pub use layer::{ENV_PREFIX, Setting, env_name};
+pub use load::{Inputs, load};
+pub use origin::OriginPattern;
+pub use value::{LogFormat, LogLevel, Net, Secret};
+
+use crosspoint_core::Limits;
+use crosspoint_hub::{HubConfig, Namespace};
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The settings in force.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Dev mode: everybody may do everything, under any name.
+    pub dev: bool,
+    /// Dev mode may listen beyond loopback.
+    pub dev_insecure_listen: bool,
+    /// Worker threads; 0: one per core, 1: everything on one thread.
+    pub threads: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Net>,
+    /// Where the hub listens.
+    pub listen: Listen,
+    /// Who may do what.
+    pub auth: Auth,
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// Bounds of the HTTP front.
+    pub http: Http,
+    /// What is written to standard error.
+    pub log: Log,
+    /// How the hub ends.
+    pub shutdown: Shutdown,
+    /// Bounds of the hub.
+    pub limits: Limits,
+    /// What holds for rooms by their names' beginnings.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port; port 0 takes any free one.
+    pub addr: SocketAddr,
+    /// PEM file of the certificate chain; with it the hub speaks TLS only.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// The key of HS256 tokens (RFC 7518 §3.2), at least 32 bytes.
+    pub jwt_secret: Option<Secret>,
+    /// How far clocks may differ when `exp` and `nbf` are checked, s.
+    pub jwt_leeway_s: u64,
+    /// Keys of the backend API, at least 16 bytes each.
+    pub api_keys: Vec<Secret>,
+}
+
+/// `[origins]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Origins {
+    /// Origins beside the hub's own whose pages may connect.
+    pub allowed: Vec<OriginPattern>,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// HTTP connections open at once; further ones wait in the kernel's queue. A connection that has become a WebSocket
+    /// counts among the hub's links instead.
+    pub connections_max: usize,
+    /// The largest request head, bytes.
+    pub header_bytes_max: usize,
+    /// The time a request head has to arrive, and an idle connection to send one, ms.
+    pub header_ms: u64,
+    /// The time a negotiation or API request has, its body included, ms. (Links have their own times.)
+    pub request_ms: u64,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Least important level written, also by target: `info,crosspoint_hub=debug`.
+    pub level: LogLevel,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long clients have to move elsewhere before they are cut off, ms.
+    pub drain_ms: u64,
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        Listen { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)), tls_cert: None, tls_key: None }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Auth {
+        Auth { jwt_secret: None, jwt_leeway_s: 5, api_keys: vec![] }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        Http { connections_max: 100_000, header_bytes_max: 16 << 10, header_ms: 30_000, request_ms: 10_000 }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Shutdown {
+        Shutdown { drain_ms: 5_000 }
+    }
+}
+
+/// How much the hub believes strangers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Tokens and API keys decide.
+    Secured,
+    /// Dev mode, as asked for.
+    Dev,
+    /// Dev mode because nothing is configured and only this machine can connect.
+    ImplicitDev,
+}
+
+impl Config {
+    /// Open without a secret on loopback, or where asked for; else secured.
+    pub fn mode(&self) -> Mode {
+        match (self.dev, &self.auth.jwt_secret) {
+            (true, _) => Mode::Dev,
+            (false, None) => Mode::ImplicitDev,
+            (false, Some(_)) => Mode::Secured,
+        }
+    }
+
+    /// Whether everybody may do everything.
+    pub fn is_open(&self) -> bool {
+        self.mode() != Mode::Secured
+    }
+
+    /// The namespaces in force: as configured, else in dev mode `""` and `chat:` with an hour of history.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        if !self.namespaces.is_empty() || !self.is_open() {
+            return self.namespaces.clone();
+        }
+        let chat = Namespace {
+            prefix: "chat:".into(),
+            history_events: 1000,
+            history_ms: 3_600_000,
+            presence: true,
+            ..Namespace::default()
+        };
+        vec![Namespace { presence: true, ..Namespace::default() }, chat]
+    }
+
+    /// What the hub is told.
+    pub fn hub(&self) -> HubConfig {
+        HubConfig { limits: self.limits.clone(), namespaces: self.namespaces() }
+    }
+}

@@ -1,0 +1,118 @@
+//! How single values are written.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use std::net::IpAddr;
+use tracing_subscriber::filter::Targets;
+
+/// A secret: readable by the code that needs it, invisible in logs and print-outs.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(secret: &str) -> Secret {
+        Secret(secret.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str("<secret>")
+    }
+}
+
+/// An address or a network, such as `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Net(IpNet);
+
+impl Net {
+    /// Whether the address belongs to it. IPv4 addresses mapped into IPv6 count as IPv4.
+    pub fn contains(&self, addr: IpAddr) -> bool {
+        self.0.contains(&addr.to_canonical())
+    }
+}
+
+impl Serialize for Net {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Net {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Net, D::Error> {
+        let text = String::deserialize(d)?;
+        let single = text.parse::<IpAddr>().map(IpNet::from);
+        single.or_else(|_| text.parse::<IpNet>()).map(Net).map_err(|_| {
+            D::Error::custom(format_args!("`{text}` is neither an address nor a network like 10.0.0.0/8"))
+        })
+    }
+}
+
+/// Which log lines are written: a level, or levels by target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLevel {
+    text: String,
+    targets: Targets,
+}
+
+impl LogLevel {
+    /// The filter.
+    pub fn targets(&self) -> Targets {
+        self.targets.clone()
+    }
+}
+
+impl Default for LogLevel {
+    fn default() -> LogLevel {
+        LogLevel { text: "info".into(), targets: Targets::new().with_default(tracing::Level::INFO) }
+    }
+}
+
+impl Serialize for LogLevel {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogLevel {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<LogLevel, D::Error> {
+        let text = String::deserialize(d)?;
+        // A lone unknown word would be taken for a target and switch everything else off.
+        let levelled = text.split(',').all(|part| {
+            let level = part.rsplit('=').next().unwrap_or_default();
+            level.trim().parse::<tracing::level_filters::LevelFilter>().is_ok()
+        });
+        match text.parse::<Targets>() {
+            Ok(targets) if levelled => Ok(LogLevel { text, targets }),
+            _ => Err(D::Error::custom(format_args!(
+                "`{text}` is not off, error, warn, info, debug or trace, nor a list like info,crosspoint_hub=debug"
+            ))),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}

@@ -1,0 +1,104 @@
+//! Requests that become links: handed to their transports.
+
+use super::app::App;
+use super::body::Body;
+use super::caller;
+use super::origin::Standing;
+use super::reply::{self, Reply};
+use crosspoint_core::link::Subscribe;
+use crosspoint_core::{Code, Fault, LinkInfo};
+use crosspoint_sse::SseBody;
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use std::net::IpAddr;
+
+/// What a request says about its client.
+pub(super) fn info(app: &App, headers: &HeaderMap, standing: &Standing, peer: IpAddr) -> LinkInfo {
+    LinkInfo {
+        remote: Some(caller::remote(peer, headers, &app.trusted_proxies)),
+        token: caller::token(headers, standing),
+        ..LinkInfo::default()
+    }
+}
+
+/// `GET /ws`
+pub(super) fn websocket(app: &App, info: LinkInfo, request: &Request<Incoming>) -> Reply {
+    match crosspoint_websocket::upgrade(request) {
+        Ok((response, accept)) => {
+            if let Err(fault) = app.takes_clients() {
+                return reply::fault(&fault);
+            }
+            drop(accept.serve(info, app.acceptor.clone(), app.websocket));
+            response.map(|()| Body::empty())
+        }
+        Err(refusal) => {
+            let (parts, ()) = refusal.response().into_parts();
+            let mut reply = reply::fault(&refusal.fault());
+            reply.headers_mut().extend(parts.headers);
+            reply
+        }
+    }
+}
+
+/// `POST /sse`
+pub(super) async fn open(app: &App, info: LinkInfo, body: Incoming) -> Reply {
+    match app.takes_clients() {
+        Ok(()) => sse(app.sse.open(info, body).await),
+        Err(fault) => reply::fault(&fault),
+    }
+}
+
+/// `POST /sse/{link}`
+pub(super) async fn uplink(app: &App, link: &str, body: Incoming) -> Reply {
+    sse(app.sse.uplink(link, body).await)
+}
+
+/// `GET /rooms/{room}/events`
+pub(super) async fn subscribe(app: &App, info: LinkInfo, room: String, request: &Request<Incoming>) -> Reply {
+    match wanted(room, request).and_then(|wanted| app.takes_clients().map(|()| wanted)) {
+        Ok(wanted) => sse(app.sse.subscribe(LinkInfo { subscribe: Some(wanted), ..info }).await),
+        Err(fault) => reply::fault(&fault),
+    }
+}
+
+fn wanted(room: String, request: &Request<Incoming>) -> Result<Subscribe, Fault> {
+    let query = request.uri().query().unwrap_or_default();
+    let last = request.headers().get("last-event-id").and_then(|v| v.to_str().ok());
+    let since = last.filter(|v| !v.is_empty()).map(String::from).or(parameter(query, "since")?);
+    let history = number(query, "history")?;
+    Ok(Subscribe { room: room_name(room)?, since, history })
+}
+
+/// A room's name as a path or query gives it.
+pub(super) fn room_name(room: String) -> Result<String, Fault> {
+    if room.len() > crosspoint_core::frame::ROOM_BYTES_MAX || room.bytes().any(|b| b.is_ascii_control()) {
+        return Err(Fault::new(
+            Code::BadRequest,
+            "A room's name has 1 to 256 bytes and no control characters",
+        ));
+    }
+    Ok(room)
+}
+
+/// A parameter of a query (WHATWG URL §5.1); absent or empty is `None`.
+pub(super) fn parameter(query: &str, name: &str) -> Result<Option<String>, Fault> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, value)) = pairs.into_iter().find(|(n, v)| *n == name && !v.is_empty()) else {
+        return Ok(None);
+    };
+    let value = value.replace('+', " ");
+    let text = percent_decode_str(&value).decode_utf8();
+    text.map(|t| Some(t.into_owned()))
+        .map_err(|_| Fault::new(Code::BadRequest, format!("`{name}` is not UTF-8")))
+}
+
+/// A parameter that is a whole number.
+pub(super) fn number<T: std::str::FromStr>(query: &str, name: &str) -> Result<Option<T>, Fault> {
+    let wrong = |_| Fault::new(Code::BadRequest, format!("`{name}` is not a whole number"));
+    parameter(query, name)?.map(|text| text.parse().map_err(|_| ()).map_err(wrong)).transpose()
+}
+
+fn sse(response: Response<SseBody>) -> Reply {
+    response.map(Body::Sse)
+}

@@ -1,0 +1,19 @@
+//! The HTTP front: connections ([`accept`], [`conn`], [`tls`]), what every request passes through ([`stack`]), where it goes
+//! ([`route`], [`serve`]), and the answers.
+
+pub(crate) mod accept;
+mod api;
+pub(crate) mod app;
+mod body;
+mod caller;
+pub(crate) mod conn;
+mod files;
+mod links;
+mod metrics;
+mod negotiate;
+mod origin;
+mod reply;
+mod route;
+mod serve;
+pub(crate) mod stack;
+pub(crate) mod tls;

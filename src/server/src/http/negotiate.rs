@@ -1,0 +1,72 @@
+//! `POST /negotiate`: who the client is, and which transports it should try (docs/protocol.md, Negotiation).
+
+use super::app::App;
+use super::body;
+use super::reply::{self, Reply};
+use crosspoint_core::limits::ClientLimits;
+use crosspoint_core::negotiate::{Failed, Ranking, rank};
+use crosspoint_core::{Code, Fault, Raw, VERSION};
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+
+/// The largest body, bytes.
+const BYTES_MAX: usize = 16 << 10;
+/// More transports or failures than there are transports tell nothing more.
+const LIST_MAX: usize = 32;
+
+#[derive(Deserialize)]
+struct Ask {
+    version: u32,
+    #[serde(default)]
+    transports: Vec<String>,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    info: Option<Raw>,
+    #[serde(default)]
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    version: u32,
+    ticket: String,
+    ticket_ms: u64,
+    #[serde(flatten)]
+    ranking: Ranking,
+    heartbeat_ms: u64,
+    limits: ClientLimits,
+}
+
+/// Answers a negotiation.
+pub(super) async fn negotiate(app: &App, token: Option<String>, body: Incoming) -> Reply {
+    match answer(app, token, body).await {
+        Ok(answer) => reply::json(&answer),
+        Err(fault) => reply::fault(&fault),
+    }
+}
+
+async fn answer(app: &App, token: Option<String>, body: Incoming) -> Result<Answer, Fault> {
+    app.takes_clients()?;
+    let body = body::read(body, BYTES_MAX).await?;
+    let ask: Ask = serde_json::from_slice(&body).map_err(|e| Fault::new(Code::BadRequest, e.to_string()))?;
+    if ask.version != VERSION {
+        return Err(Code::VersionUnsupported.into());
+    }
+    if ask.transports.len() > LIST_MAX || ask.failed.len() > LIST_MAX {
+        return Err(Fault::new(Code::LimitExceeded, format!("A list may have {LIST_MAX} entries")));
+    }
+    let grant = match token {
+        Some(token) => app.auth.verify(&token)?,
+        None => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
+    };
+    let limits = app.hub.limits();
+    Ok(Answer {
+        version: VERSION,
+        ticket: app.hub.ticket(grant)?,
+        ticket_ms: limits.ticket_ms,
+        ranking: rank(&ask.transports, &ask.failed, &app.negotiation),
+        heartbeat_ms: limits.heartbeat_ms,
+        limits: limits.for_client(),
+    })
+}

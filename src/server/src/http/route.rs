@@ -1,0 +1,172 @@
+//! Which address means what.
+
+use percent_encoding::percent_decode_str;
+
+/// Where a request goes. Names in it are percent-decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Negotiate,
+    WebSocket,
+    SseOpen,
+    SseLink(String),
+    RoomStream(String),
+    ApiPublish(String),
+    ApiHistory(String),
+    ApiPresence(String),
+    ApiRooms,
+    ApiUser(String),
+    ApiSessionEvents(String),
+    ApiSession(String),
+    Health,
+    Ready,
+    Metrics,
+    /// A file of the demo.
+    Demo(String),
+    /// A file of the SDK.
+    Sdk(String),
+    Nowhere,
+}
+
+impl Route {
+    /// The route of a path as it stands in the request line. What isn't UTF-8 after decoding leads nowhere.
+    pub(crate) fn of(path: &str) -> Route {
+        let decode = |s: &str| percent_decode_str(s).decode_utf8().ok().map(String::from);
+        let mut parts = vec![];
+        for part in path.strip_prefix('/').unwrap_or(path).split('/') {
+            match decode(part) {
+                Some(part) => parts.push(part),
+                None => return Route::Nowhere,
+            }
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        match parts[..] {
+            [""] => Route::Demo("index.html".into()),
+            ["negotiate"] => Route::Negotiate,
+            ["ws"] => Route::WebSocket,
+            ["sse"] => Route::SseOpen,
+            ["sse", link] if !link.is_empty() => Route::SseLink(link.into()),
+            ["rooms", room, "events"] if !room.is_empty() => Route::RoomStream(room.into()),
+            ["api", "v1", ref rest @ ..] => Route::api(rest),
+            ["healthz"] => Route::Health,
+            ["readyz"] => Route::Ready,
+            ["metrics"] => Route::Metrics,
+            ["demo", ref file @ ..] if !file.is_empty() => Route::Demo(file.join("/")),
+            ["sdk", ref file @ ..] if !file.is_empty() => Route::Sdk(file.join("/")),
+            _ => Route::Nowhere,
+        }
+    }
+
+    fn api(rest: &[&str]) -> Route {
+        if rest.iter().any(|part| part.is_empty()) {
+            return Route::Nowhere;
+        }
+        match *rest {
+            ["rooms"] => Route::ApiRooms,
+            ["rooms", room, "events"] => Route::ApiPublish(room.into()),
+            ["rooms", room, "history"] => Route::ApiHistory(room.into()),
+            ["rooms", room, "presence"] => Route::ApiPresence(room.into()),
+            ["users", user, "events"] => Route::ApiUser(user.into()),
+            ["sessions", session, "events"] => Route::ApiSessionEvents(session.into()),
+            ["sessions", session] => Route::ApiSession(session.into()),
+            _ => Route::Nowhere,
+        }
+    }
+
+    /// The methods it takes, as in an `Allow` header (without OPTIONS, which every address answers).
+    pub(crate) fn methods(&self) -> &'static str {
+        match self {
+            Route::Negotiate | Route::SseOpen | Route::SseLink(_) => "POST",
+            Route::ApiPublish(_) | Route::ApiUser(_) | Route::ApiSessionEvents(_) => "POST",
+            Route::ApiSession(_) => "DELETE",
+            Route::WebSocket | Route::RoomStream(_) => "GET",
+            _ => "GET, HEAD",
+        }
+    }
+
+    /// Whether it does or shows something that only pages of known origins may use.
+    pub(crate) fn is_guarded(&self) -> bool {
+        !matches!(
+            self,
+            Route::Health | Route::Ready | Route::Metrics | Route::Demo(_) | Route::Sdk(_) | Route::Nowhere
+        )
+    }
+
+    /// Whether backends use it.
+    pub(crate) fn is_api(&self) -> bool {
+        self.label() == "api"
+    }
+
+    /// For metrics and logs, which hold no names.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Route::Negotiate => "negotiate",
+            Route::WebSocket => "ws",
+            Route::SseOpen => "sse",
+            Route::SseLink(_) => "sse_uplink",
+            Route::RoomStream(_) => "room_stream",
+            Route::ApiPublish(_)
+            | Route::ApiHistory(_)
+            | Route::ApiPresence(_)
+            | Route::ApiRooms
+            | Route::ApiUser(_)
+            | Route::ApiSessionEvents(_)
+            | Route::ApiSession(_) => "api",
+            Route::Health | Route::Ready | Route::Metrics => "operations",
+            Route::Demo(_) | Route::Sdk(_) => "files",
+            Route::Nowhere => "nowhere",
+        }
+    }
+
+    /// Every label.
+    pub(crate) const LABELS: [&'static str; 9] =
+        ["negotiate", "ws", "sse", "sse_uplink", "room_stream", "api", "operations", "files", "nowhere"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_per_segment() {
+        assert_eq!(Route::of("/rooms/chat%3A1%2Fa/events"), Route::RoomStream("chat:1/a".into()));
+        assert_eq!(Route::of("/api/v1/rooms/gr%C3%BC%C3%9Fe/history"), Route::ApiHistory("grüße".into()));
+        assert_eq!(Route::of("/api/v1/rooms/%ff/history"), Route::Nowhere);
+        assert_eq!(Route::of("/api/v1/sessions/s1"), Route::ApiSession("s1".into()));
+    }
+
+    #[test]
+    fn what_is_not_an_address_leads_nowhere() {
+        for path in [
+            "/x",
+            "//",
+            "/sse/",
+            "/ws/",
+            "/rooms//events",
+            "/api/v1",
+            "/api/v1/rooms/",
+            "/api/v1//events",
+            "/demo",
+        ] {
+            assert_eq!(Route::of(path), Route::Nowhere, "{path}");
+        }
+        assert_eq!(Route::of("/"), Route::Demo("index.html".into()));
+        assert_eq!(Route::of("/sdk/a/../b.js"), Route::Sdk("a/../b.js".into()));
+    }
+
+    #[test]
+    fn labels_are_listed() {
+        for path in [
+            "/",
+            "/ws",
+            "/sse",
+            "/sse/x",
+            "/negotiate",
+            "/metrics",
+            "/nope",
+            "/rooms/r/events",
+            "/api/v1/rooms",
+        ] {
+            assert!(Route::LABELS.contains(&Route::of(path).label()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The assembly: every part of the hub, in the order in which it starts.
+
+use crate::auth::Gate;
+use crate::config::Config;
+use crate::http::accept;
+use crate::http::app::App;
+use crate::http::conn::{self, Phase};
+use crate::http::stack::Front;
+use crate::http::tls::{self, TlsError};
+use crosspoint_hub::{Authenticator, Hub, MemoryEngine};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+/// How long requests that are under way have after the hub has drained.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The certificate can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address can't be listened on.
+    #[error("`listen.addr`: cannot listen on {0}: {1}; choose another address or end what uses it")]
+    Listen(SocketAddr, io::Error),
+    /// The system has no randomness.
+    #[error("the system has no randomness")]
+    Random,
+}
+
+/// The server.
+pub struct Server;
+
+/// A server that runs.
+pub struct Running {
+    addr: SocketAddr,
+    tls: bool,
+    hub: Arc<Hub>,
+    app: Arc<App>,
+    drain: Duration,
+    connections_max: u32,
+    slots: Arc<Semaphore>,
+    phase: watch::Sender<Phase>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything inside the present tokio runtime. The configuration is taken as checked ([`crate::config::load`]).
+    ///
+    /// # Errors
+    /// When the certificate or the address can't be used.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        let tls = match (&config.listen.tls_cert, &config.listen.tls_key) {
+            (Some(cert), Some(key)) => Some(tls::acceptor(cert, key)?),
+            _ => None,
+        };
+        let is_tls = tls.is_some();
+        let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config));
+        let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
+        let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
+        let app = Arc::new(App::new(&config, hub.clone(), gate).map_err(|_| StartError::Random)?);
+        let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config.http));
+        let listen = |e| StartError::Listen(config.listen.addr, e);
+        let listener = TcpListener::bind(config.listen.addr).await.map_err(listen)?;
+        let addr = listener.local_addr().map_err(listen)?;
+        let connections_max =
+            u32::try_from(config.http.connections_max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let slots = Arc::new(Semaphore::new(connections_max as usize));
+        let (phase, told) = watch::channel(Phase::Open);
+        let accepting = tokio::spawn(accept::run(listener, server, app.clone(), slots.clone(), told));
+        let drain = Duration::from_millis(config.shutdown.drain_ms);
+        Ok(Running { addr, tls: is_tls, hub, app, drain, connections_max, slots, phase, accepting })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The address of the demo; clients connect to the same.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let ip = self.addr.ip();
+        match ip.is_unspecified() {
+            true => format!("{scheme}://localhost:{}/", self.addr.port()),
+            false => format!("{scheme}://{}/", self.addr),
+        }
+    }
+
+    /// The hub, for what runs in the same process.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Takes no new clients, lets those here move away (at most `shutdown.drain_ms`), finishes requests, closes everything.
+    pub async fn shutdown(self) {
+        self.app.begin_drain();
+        self.hub.drain(self.drain).await;
+        self.phase.send_replace(Phase::Closing);
+        // Fails only when the task was aborted, which nobody does.
+        let _ = self.accepting.await;
+        let all_ended = self.slots.acquire_many(self.connections_max);
+        if tokio::time::timeout(CLOSING, all_ended).await.is_err() {
+            self.phase.send_replace(Phase::Closed);
+            let _ = tokio::time::timeout(CLOSING, self.slots.acquire_many(self.connections_max)).await;
+        }
+    }
+}
