@@ -56,6 +56,10 @@ export class Connector {
   /** What the hub offers, in its order while nothing had failed. */
   candidates: Candidate[] = [];
   private negotiated: Negotiated | null = null;
+  /** A ticket that no welcome has used up. */
+  private ticket: { name: string; until: number } | null = null;
+  /** The hub no longer has the session: it wants to know again who this is. */
+  private expired = false;
   private running: Running | null = null;
   private attempting: AbortController | null = null;
   private cancelRetry: (() => void) | null = null;
@@ -159,12 +163,14 @@ export class Connector {
     this.current = { id, transport, at: now };
     this.last = transport;
     this.failures = 0;
+    this.ticket = null;
+    this.expired = false;
     this.hooks.connected(transport, cause, now - running.began);
   }
 
   gone(id: LinkId, error: CrosspointError, fault: boolean): void {
     const runner = this.running?.runners.get(id);
-    if (runner) this.running?.race.lost(runner, error);
+    if (runner) this.running?.race.lost(runner, error, fault);
     else if (this.current?.id === id && !(error.code === 'replaced' && !fault)) this.lost(error, fault);
   }
 
@@ -196,6 +202,7 @@ export class Connector {
   private again(error: CrosspointError): void {
     if (this.over || this.current) return;
     this.failures += 1;
+    if (error.code === 'session_expired') this.expired = true;
     if (error.retry === 'never' || (error.retry === 'refresh' && !this.tokens.refused())) {
       this.over = true;
       this.pause();
@@ -214,7 +221,7 @@ export class Connector {
   private async prepare(signal: AbortSignal): Promise<void> {
     const token = await this.tokens.get();
     // A running session needs no ticket; after failures the hub may know better ways.
-    if (this.driver.machine.session !== null && this.negotiated && this.failures <= 1) return;
+    if (this.driver.machine.session !== null && this.negotiated && this.failures <= 1 && !this.expired) return;
     const { base, user, info, families: transports, connectTimeoutMs: deadlineMs } = this.options;
     const failed = this.memory.report(this.clock.now());
     const ask = { base, token, transports, failed, user, info, deadlineMs };
@@ -225,6 +232,8 @@ export class Connector {
       throw error;
     }
     if (signal.aborted) return;
+    const { ticket, ticketUntil: until } = this.negotiated;
+    this.ticket = ticket === null ? null : { name: ticket, until };
     const candidates = candidatesOf(base, this.negotiated.offers, deadlineMs);
     if (failed.length === 0 || this.candidates.length === 0) this.candidates = candidates;
     this.hooks.negotiated(this.negotiated);
@@ -264,7 +273,10 @@ export class Connector {
         if (this.running !== running) return;
         this.running = null;
         failed(error);
-        if (!this.current) this.failed(error);
+        if (this.current) return;
+        // It may be the ticket that was too old; the next negotiation shows whether the token is.
+        const doubtful = error.code === 'unauthorized' && this.ticket !== null;
+        this.failed(doubtful ? new CrosspointError(error.code, error.message, 'backoff') : error);
       },
     };
     const race = new Race(this.clock, candidates, hooks, cautious);
@@ -276,11 +288,9 @@ export class Connector {
   /** Who I am, for the hello: the ticket where there is a fresh one, else the token. */
   private auth(): Record<string, unknown> {
     const { user, info } = this.options;
-    const { negotiated } = this;
-    const resuming = this.driver.machine.session !== null;
-    const fresh = !resuming && negotiated?.ticket && this.clock.now() < negotiated.ticketUntil;
+    const { ticket } = this;
     const who: Record<string, unknown> = { client: CLIENT };
-    if (fresh) who.ticket = negotiated.ticket;
+    if (ticket && this.clock.now() < ticket.until) who.ticket = ticket.name;
     else if (this.tokens.known !== null) who.token = this.tokens.known;
     if (user !== undefined) who.user = user;
     if (info !== undefined) who.info = info;

@@ -18,6 +18,9 @@ import type { Cause, ClientEvents, Counters, Options, State } from './types.js';
 
 /** How often the round-trip time is measured (ms): with the usual heartbeat no further pings are due. */
 const RTT_EVERY_MS = 9_000;
+/** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
+const RENEW_AHEAD_MS = 60_000;
+const RENEW_MIN_MS = 10_000;
 
 /** What the core tells the application's side. */
 export interface CoreHooks {
@@ -59,6 +62,7 @@ export class Core {
   private ids = 0;
   private readonly prefix = randomPrefix();
   private cancelPing: (() => void) | null = null;
+  private cancelRenew: (() => void) | null = null;
   private previous: TransportName | null = null;
   private counted = { sent: 0, received: 0, acked: 0 };
   private wasLost = false;
@@ -252,6 +256,24 @@ export class Core {
     // The machine has still to send what waits; the ping follows that.
     this.cancelPing?.();
     this.cancelPing = this.clock.after(0, () => this.ping());
+    this.renewInTime();
+  }
+
+  /** Gets a new token before the present one is over, so that the session need not end for it. */
+  private renewInTime(): void {
+    this.cancelRenew?.();
+    this.cancelRenew = null;
+    const goodFor = this.tokens.goodForMs();
+    if (goodFor === null) return;
+    const wait = Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10));
+    this.cancelRenew = this.clock.after(wait, () => {
+      this.tokens
+        .renew()
+        .then((token) => this.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: this.requestTimeoutMs }))
+        // If it can't be had, the hub says when it is over, and all begins anew.
+        .catch(() => {})
+        .then(() => this.state === 'connected' && this.renewInTime());
+    });
   }
 
   private ping(): void {
@@ -263,6 +285,7 @@ export class Core {
   private lost(error: CrosspointError): void {
     this.wasLost = true;
     this.cancelPing?.();
+    this.cancelRenew?.();
     this.moves.disconnected();
     this.pending.unsent();
     this.enter('reconnecting', error);
@@ -339,7 +362,7 @@ export class Core {
     this.connector.stop();
     this.driver.bye(false);
     this.cancelPing?.();
-    this.cancelPing = null;
+    this.cancelRenew?.();
     this.unwatch();
     this.early = null;
     const final = error.code === 'bye' ? undefined : error;

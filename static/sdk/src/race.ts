@@ -78,12 +78,14 @@ export class Race {
     this.greet(runner);
   }
 
-  lost(runner: Runner, error: CrosspointError): void {
+  /** `fault`: the hub itself said so. */
+  lost(runner: Runner, error: CrosspointError, fault = false): void {
     if (this.over || runner.phase === 'over') return;
     const wasGreeted = runner === this.greeted;
     this.giveUp(runner, error);
     // A hello that was understood and refused would be refused everywhere.
-    if (wasGreeted && (error.retry === 'never' || error.retry === 'refresh')) this.finish(error);
+    const verdict = fault || error.retry === 'never' || error.retry === 'refresh' || error.code === 'session_expired';
+    if (wasGreeted && verdict) this.finish(error);
     else this.next();
   }
 

@@ -25,6 +25,24 @@ export class Tokens {
     return this.token;
   }
 
+  /** How long the token is still good (ms), as far as it says so itself; `null` where it doesn't or no other can be had. */
+  goodForMs(): number | null {
+    if (typeof this.source !== 'function' || this.token === null) return null;
+    try {
+      const payload = this.token.split('.')[1] ?? '';
+      const { exp } = JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/'))) as { exp?: unknown };
+      return typeof exp === 'number' ? exp * 1000 - this.clock.date() : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Fetches a new one, whether or not the last was refused. */
+  renew(): Promise<string | null> {
+    this.stale = true;
+    return this.get();
+  }
+
   /** The application brought a new one. */
   set(token: string): void {
     this.token = token;

@@ -120,6 +120,52 @@ test('a refused token is fetched again, but not for ever', async () => {
   assert.equal(fixed.asked.length, 1);
 });
 
+test('a token that says when it ends is renewed before, within the session', async () => {
+  let n = 0;
+  const clockStart = 1_700_000_001;
+  const jwt = () => `h.${btoa(JSON.stringify({ exp: clockStart + 600 * ++n })).replace(/=/g, '')}.s`;
+  const { client, clock, links } = rig({ token: jwt, autoUpgrade: false });
+  await settle();
+  links[0]!.welcome();
+  for (let s = 0; s < 545; s += 5) {
+    await clock.advance(5_000);
+    links[0]!.frame({ type: 'hub:ping', data: {} });
+  }
+  const refresh = links[0]!.app().find(({ type }) => type === 'hub:refresh')!;
+  assert.equal(n, 2);
+  assert.ok((refresh.data as { token: string }).token.startsWith('h.'));
+  assert.equal(links.length, 1);
+  client.close();
+});
+
+test('where the hub no longer has the session and wants to know who this is, a new ticket says it', async () => {
+  const { client, clock, links, asked } = rig();
+  await settle();
+  links[0]!.welcome();
+  client.debug.killLink();
+  await clock.advance(0);
+  const second = links.at(-1)!;
+  assert.equal(second.hello().ticket, undefined, 'the old one is used up');
+  second.frame({ type: 'hub:close', data: { code: 'session_expired', message: 'gone', retry: 'now' } });
+  await clock.advance(250);
+  assert.equal(asked.length, 2);
+  assert.deepEqual([links.at(-1)!.hello().session, links.at(-1)!.hello().ticket], ['s1', 't1']);
+  links.at(-1)!.welcome({ session: 's2', resumed: false, start: 1 });
+  assert.equal(client.session, 's2');
+  client.close();
+});
+
+test('a ticket that is refused is no reason to give up a fixed token', async () => {
+  const { client, clock, links, asked } = rig({ token: 'jwt' });
+  await settle();
+  links[0]!.frame({ type: 'hub:close', data: { code: 'unauthorized', message: 'old ticket', retry: 'refresh' } });
+  await clock.advance(1_000);
+  assert.equal(asked.length, 2);
+  links.filter((l) => l.hello()).at(-1)!.welcome();
+  assert.equal(client.state, 'connected');
+  client.close();
+});
+
 test('retry_after_ms is kept', async () => {
   let n = 0;
   const { clock, client } = rig({}, () => {
