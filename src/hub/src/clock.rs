@@ -1,6 +1,7 @@
 //! The hub's clocks.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
 /// Milliseconds since 1970.
 pub(crate) fn unix_ms() -> u64 {

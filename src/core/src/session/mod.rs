@@ -84,8 +84,17 @@ struct Link {
     next_up: u64,
     heard_at: u64,
     sent_at: u64,
+    /// When the client was last asked for a sign of life.
+    asked_at: u64,
     /// The transport has no room until it says `writable`.
     blocked: bool,
+}
+
+impl Link {
+    /// Since when one of the two directions is quiet: a client that only listens must be asked although it is sent much.
+    fn quiet_since(&self) -> u64 {
+        self.sent_at.min(self.heard_at.max(self.asked_at))
+    }
 }
 
 /// The body of `hub:ack`, `hub:ping` and `hub:pong`.
@@ -152,7 +161,7 @@ impl Session {
         }
         self.control.clear();
         let next_up = self.inbound.tell() + 1;
-        let new = Link { id: link, next_up, heard_at: now, sent_at: now, blocked: false };
+        let new = Link { id: link, next_up, heard_at: now, sent_at: now, asked_at: now, blocked: false };
         let close = match self.link.replace(new) {
             None => None,
             Some(previous) => {
@@ -295,8 +304,8 @@ impl Session {
         }
         self.lag.tick(now);
         let Some(l) = &mut self.link else { return };
-        if self.kind == Kind::Resumable && !l.blocked && now >= l.sent_at + self.limits.heartbeat_ms {
-            l.sent_at = now;
+        if self.kind == Kind::Resumable && !l.blocked && now >= l.quiet_since() + self.limits.heartbeat_ms {
+            (l.sent_at, l.asked_at) = (now, now);
             let received = Some(self.inbound.tell());
             self.control(OutFrame::with("hub:ping", &Beat { received, t: None }));
         }
@@ -319,8 +328,8 @@ impl Session {
                 self.link_down(now, id);
                 return Some(Action::Close(id, Code::HeartbeatTimeout));
             }
-            if self.kind != Kind::Resumable && now >= l.sent_at + self.limits.heartbeat_ms {
-                l.sent_at = now;
+            if self.kind != Kind::Resumable && now >= l.quiet_since() + self.limits.heartbeat_ms {
+                (l.sent_at, l.asked_at) = (now, now);
                 return Some(Action::Probe(l.id));
             }
         }
@@ -348,7 +357,7 @@ impl Session {
         if l.blocked {
             return at;
         }
-        at = at.min(l.sent_at + self.limits.heartbeat_ms);
+        at = at.min(l.quiet_since() + self.limits.heartbeat_ms);
         match self.inbound.ack_due() {
             Some(due) if self.kind == Kind::Resumable => at.min(due),
             _ => at,

@@ -1,0 +1,203 @@
+//! A hub with links in memory: what a transport would do, without a socket.
+
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use crosspoint_core::{
+    Fault, Flow, Frame, Grant, LinkInfo, LinkPeer, LinkSender, Message, Raw, SharedFrame, Transport,
+};
+use crosspoint_hub::{Authenticator, Hub, HubConfig, MemoryEngine, Namespace};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Believes everybody, but `token: "t:<user>"` names a user and `token: "bad"` is refused.
+pub struct Open;
+
+impl Authenticator for Open {
+    fn verify(&self, token: &str) -> Result<Grant, Fault> {
+        let user = token.strip_prefix("t:").ok_or(crosspoint_core::Code::Unauthorized)?;
+        let services = vec!["sfu".to_string()];
+        Ok(Grant { services, ..Grant::user(user) })
+    }
+
+    fn open(&self, user: Option<&str>, info: Option<Raw>) -> Option<Grant> {
+        Some(Grant { info, ..Grant::user(user.unwrap_or_default()) })
+    }
+}
+
+pub fn config() -> HubConfig {
+    let chat = Namespace {
+        prefix: "chat:".into(),
+        history_events: 100,
+        leave_delay_ms: 200,
+        ..Namespace::default()
+    };
+    let mut config = HubConfig { namespaces: vec![chat], ..HubConfig::default() };
+    config.namespaces.push(Namespace { leave_delay_ms: 200, ..Namespace::default() });
+    config
+}
+
+pub fn hub(config: HubConfig) -> Arc<Hub> {
+    let engine = MemoryEngine::new(config.limits.hub_rooms_max, "life".into());
+    Hub::new(config, Arc::new(engine), Arc::new(Open))
+}
+
+#[derive(Default)]
+struct Wire {
+    frames: Mutex<Vec<Frame>>,
+    /// How many frames the link still takes.
+    room: Mutex<Option<usize>>,
+    closed: Mutex<Option<Fault>>,
+    news: Notify,
+}
+
+impl LinkSender for Wire {
+    fn try_send(&self, frames: &mut dyn Iterator<Item = &SharedFrame>) -> usize {
+        let mut taken = 0;
+        if self.closed.lock().is_some() {
+            return 0;
+        }
+        let mut room = self.room.lock();
+        while *room != Some(0) {
+            let Some(frame) = frames.next() else { break };
+            self.frames.lock().push(Frame::decode_text(&frame.text()).expect("the hub's frames are frames"));
+            taken += 1;
+            if let Some(n) = &mut *room {
+                *n -= 1;
+            }
+        }
+        self.news.notify_waiters();
+        taken
+    }
+
+    fn probe(&self) {}
+
+    fn close(&self, fault: &Fault, last: Option<&SharedFrame>) {
+        self.closed.lock().get_or_insert(fault.clone());
+        if let Some(last) = last {
+            self.frames.lock().push(Frame::decode_text(&last.text()).expect("frame"));
+        }
+        self.news.notify_waiters();
+    }
+}
+
+/// A client's end of a link.
+pub struct Link {
+    wire: Arc<Wire>,
+    peer: Arc<dyn LinkPeer>,
+}
+
+impl Link {
+    pub fn open(hub: &Arc<Hub>) -> Link {
+        Link::open_with(hub, LinkInfo { transport: Some(Transport::WebSocket), ..LinkInfo::default() })
+    }
+
+    pub fn open_with(hub: &Arc<Hub>, info: LinkInfo) -> Link {
+        let wire = Arc::new(Wire::default());
+        let peer = hub.acceptor().link_up(info, wire.clone());
+        Link { wire, peer }
+    }
+
+    /// A session of this user.
+    pub async fn hello(hub: &Arc<Hub>, user: &str) -> (Link, Value) {
+        let link = Link::open(hub);
+        link.send(json!({"type": "hub:hello", "data": {"version": 1, "user": user}}));
+        let welcome = link.until("hub:welcome").await;
+        (link, data(&welcome))
+    }
+
+    /// Another link for a session.
+    pub fn resume(hub: &Arc<Hub>, welcome: &Value, received: u64) -> Link {
+        let link = Link::open(hub);
+        let data = json!({"version": 1, "session": welcome["session"], "resume": welcome["resume"], "received": received});
+        link.send(json!({"type": "hub:hello", "data": data}));
+        link
+    }
+
+    pub fn send(&self, frame: Value) {
+        let _ = self.text(&frame.to_string());
+    }
+
+    pub fn text(&self, text: &str) -> Flow {
+        let flow = self.peer.receive(None, Message::Text(text.to_string().into()));
+        self.peer.turn();
+        flow
+    }
+
+    /// Sends a frame with an id and waits for its answer.
+    pub async fn ask(&self, mut frame: Value) -> Frame {
+        let id = format!("ask{}", self.wire.frames.lock().len());
+        frame["id"] = id.as_str().into();
+        self.send(frame);
+        let answers = |f: &Frame| f.id.as_ref() == Some(&id) && f.kind.starts_with("hub:");
+        let answer = self.find(&format!("the answer {id}"), answers).await;
+        self.ack();
+        answer
+    }
+
+    /// Acknowledges all that came; only right on a session's first link.
+    pub fn ack(&self) {
+        self.send(json!({"type": "hub:ack", "data": {"received": self.counted()}}));
+    }
+
+    pub async fn join(&self, room: &str) -> Value {
+        let reply = self.ask(json!({"type": "hub:join", "room": room, "data": {"presence": true}})).await;
+        assert_eq!(reply.kind, "hub:reply", "{}", reply.encode_text());
+        data(&reply)
+    }
+
+    /// The first frame of this type, waiting for it if need be.
+    pub async fn until(&self, kind: &str) -> Frame {
+        self.find(kind, |f| f.kind == kind).await
+    }
+
+    pub async fn find(&self, what: &str, wanted: impl Fn(&Frame) -> bool) -> Frame {
+        let search = async {
+            loop {
+                let news = self.wire.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                if let Some(found) = self.wire.frames.lock().iter().find(|f| wanted(f)) {
+                    return found.clone();
+                }
+                news.await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(10), search).await;
+        found.unwrap_or_else(|_| panic!("{what} never came; closed: {:?}; got {:?}", self.closed(), self.kinds()))
+    }
+
+    /// The `data` of all frames of this type so far.
+    pub fn data_of(&self, kind: &str) -> Vec<Value> {
+        self.wire.frames.lock().iter().filter(|f| f.kind == kind).map(data).collect()
+    }
+
+    pub fn kinds(&self) -> Vec<String> {
+        self.wire.frames.lock().iter().map(|f| f.kind.clone()).collect()
+    }
+
+    /// How many counted frames came.
+    pub fn counted(&self) -> u64 {
+        self.wire.frames.lock().iter().filter(|f| f.counted()).count() as u64
+    }
+
+    /// The link takes `n` more frames, or any number.
+    pub fn takes(&self, n: Option<usize>) {
+        *self.wire.room.lock() = n;
+        self.peer.writable();
+    }
+
+    pub fn closed(&self) -> Option<Fault> {
+        self.wire.closed.lock().clone()
+    }
+
+    pub fn cut(&self) {
+        self.peer.down();
+    }
+}
+
+pub fn data(frame: &Frame) -> Value {
+    frame.parse().expect("data")
+}
