@@ -145,7 +145,8 @@ mod tests {
         let closes: BTreeSet<_> = Code::ALL.iter().map(|c| c.close()).collect();
         assert_eq!((names.len(), closes.len()), (Code::ALL.len(), Code::ALL.len()));
         for c in Code::ALL {
-            let row = page.lines().find(|l| l.starts_with(&format!("| `{}` |", c.name()))).expect(c.name());
+            let begin = format!("| `{}` |", c.name());
+            let row = page.lines().find(|l| l.starts_with(&begin)).expect("every code has its row");
             let cells: Vec<_> = row.split('|').map(str::trim).collect();
             let retry = serde_json::to_value(c.retry()).unwrap();
             assert_eq!(

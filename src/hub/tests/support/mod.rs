@@ -1,6 +1,7 @@
 //! A hub with links in memory: what a transport would do, without a socket.
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::expect_used, clippy::panic, reason = "shared by tests")]
 
 use crosspoint_core::{
     Fault, Flow, Frame, Grant, LinkInfo, LinkPeer, LinkSender, Message, Raw, SharedFrame, Transport,
