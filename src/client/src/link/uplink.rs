@@ -1,0 +1,152 @@
+//! The POSTs of an SSE link: one under way at a time, batched, each repeated until it is answered or the link is given up.
+
+use super::{Context, LinkEvent, Outbox, Outgoing, is_passing};
+use crate::backoff::{Backoff, BackoffOptions};
+use crate::net::Http;
+use crate::random;
+use crosspoint_core::frame::Volatile;
+use crosspoint_core::{Code, Fault};
+use serde::Deserialize;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+/// A first attempt at a small POST is given up sooner: its repetition does no harm.
+const DEADLINE_MIN: Duration = Duration::from_secs(3);
+/// The slowest uplink that a deadline allows for.
+const BYTES_PER_MS: u64 = 8;
+/// A batch that fails for so long ends the link.
+const GIVE_UP: Duration = Duration::from_secs(15);
+/// What a body holds beside its frames.
+const ENVELOPE_BYTES: usize = 128;
+const BACKOFF: BackoffOptions = BackoffOptions { min_ms: 100, max_ms: 2_000, factor: 2.0 };
+
+struct Item {
+    json: String,
+    seq: Option<u64>,
+    hello: bool,
+    /// Newest wins among waiting frames of one key.
+    key: Option<String>,
+}
+
+impl Item {
+    fn new(Outgoing { seq, frame }: Outgoing) -> Item {
+        let whose = || frame.room.as_ref().or(frame.to.as_ref());
+        let key = frame.volatile.as_ref().map(|v| match v {
+            Volatile::Key(key) => format!("{:?}\0\0{key}", whose()),
+            Volatile::Flag(_) => format!("{:?}\0{}", whose(), frame.kind),
+        });
+        Item { json: frame.encode_text(), seq, hello: frame.kind == "hub:hello", key }
+    }
+}
+
+pub(super) struct Uplink<'a> {
+    context: &'a Context,
+    http: Http,
+    path: String,
+    key: String,
+    /// The hello was answered: it need not be repeated.
+    welcomed: &'a AtomicBool,
+    waiting: VecDeque<Item>,
+    bytes_max: usize,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    received: u64,
+}
+
+impl<'a> Uplink<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        path: String,
+        key: String,
+        welcomed: &'a AtomicBool,
+    ) -> Uplink<'a> {
+        let http = Http::new(context.address.clone(), context.tls.clone(), context.within);
+        Uplink { context, http, path, key, welcomed, waiting: VecDeque::new(), bytes_max: usize::MAX }
+    }
+
+    /// Returns when the outbox is closed and all that was in it is delivered.
+    pub(super) async fn run(mut self, mut outbox: Outbox) -> Result<(), Fault> {
+        loop {
+            if self.waiting.is_empty() {
+                match outbox.recv().await {
+                    Some(next) => self.take(*next),
+                    None => return Ok(()),
+                }
+            }
+            while let Ok(next) = outbox.try_recv() {
+                self.take(*next);
+            }
+            let batch = self.batch();
+            self.deliver(batch).await?;
+        }
+    }
+
+    fn take(&mut self, next: Outgoing) {
+        let item = Item::new(next);
+        if item.key.is_some() {
+            self.waiting.retain(|old| old.key != item.key);
+        }
+        self.waiting.push_back(item);
+    }
+
+    /// As many as fit into one body; at least one.
+    fn batch(&mut self) -> Vec<Item> {
+        let max = self.bytes_max.min(self.context.post_bytes_max.load(Ordering::Relaxed));
+        let mut bytes = ENVELOPE_BYTES;
+        let fitting = self.waiting.iter().take_while(|item| {
+            bytes += item.json.len() + 1;
+            bytes <= max
+        });
+        let n = fitting.count().max(1).min(self.waiting.len());
+        self.waiting.drain(..n).collect()
+    }
+
+    async fn deliver(&mut self, mut batch: Vec<Item>) -> Result<(), Fault> {
+        let began = Instant::now();
+        let mut backoff = Backoff::new(BACKOFF);
+        let mut patience = 1;
+        loop {
+            if self.welcomed.load(Ordering::Relaxed) {
+                batch.retain(|item| !item.hello);
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let body = self.body(&batch);
+            let bytes = body.len();
+            let slow = Duration::from_millis(bytes as u64 / BYTES_PER_MS);
+            let within = DEADLINE.min((DEADLINE_MIN + slow) * patience);
+            match self.http.exchange::<Answer>(&self.path, body, &[], within).await {
+                Ok(Answer { received }) => {
+                    // A full queue means that the application doesn't read; a later answer says the same and more.
+                    let _ = self.context.events.try_send((self.context.id, LinkEvent::Acked(received)));
+                    return Ok(());
+                }
+                Err(fault) if fault.code == Code::FrameTooLarge && batch.len() > 1 => {
+                    self.bytes_max = bytes / 2;
+                    batch.into_iter().rev().for_each(|item| self.waiting.push_front(item));
+                    return Ok(());
+                }
+                Err(fault) if !is_passing(&fault) || began.elapsed() > GIVE_UP => return Err(fault),
+                Err(fault) => {
+                    let wait = backoff.next(fault.retry_after_ms, random::fraction());
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                    patience = (patience * 2).min(8);
+                }
+            }
+        }
+    }
+
+    fn body(&self, batch: &[Item]) -> String {
+        let key = serde_json::Value::from(self.key.as_str());
+        let start = batch.iter().find_map(|item| item.seq);
+        let start = start.map(|s| format!("\"start\":{s},")).unwrap_or_default();
+        let frames: Vec<&str> = batch.iter().map(|item| item.json.as_str()).collect();
+        format!("{{\"key\":{key},{start}\"frames\":[{}]}}", frames.join(","))
+    }
+}

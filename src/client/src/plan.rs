@@ -1,0 +1,166 @@
+//! Which ways to try, in which order.
+
+use crate::net::{Address, Base};
+use crate::transport::Transport;
+use crosspoint_core::Fault;
+use crosspoint_core::negotiate::{Choice, Failed};
+use std::collections::BTreeMap;
+
+/// How long a stream has to deliver its first bytes before a poll is tried beside it.
+const POLL_HEAD_START_MS: u64 = 1_500;
+const HEAD_START_MS: u64 = 300;
+/// How long a failure speaks against a transport.
+const FAILED_MS: u64 = 600_000;
+
+/// One way to the hub.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) transport: Transport,
+    pub(crate) address: Address,
+    pub(crate) head_start_ms: u64,
+    pub(crate) deadline_ms: u64,
+}
+
+/// All ways that these offers open, in the hub's order. Transports that this client doesn't know are left out.
+pub(crate) fn candidates(
+    base: &Base,
+    offers: &[Choice],
+    deadline_max_ms: u64,
+) -> Result<Vec<Candidate>, Fault> {
+    let mut all = vec![];
+    for offer in offers {
+        let later = offer.head_start_ms.saturating_add(POLL_HEAD_START_MS);
+        let ways: &[_] = match offer.name.as_str() {
+            "websocket" => &[(Transport::WebSocket, offer.head_start_ms)],
+            "sse" => &[(Transport::Sse, offer.head_start_ms), (Transport::SsePoll, later)],
+            _ => continue,
+        };
+        for (transport, head_start_ms) in ways {
+            all.push(Candidate {
+                transport: *transport,
+                address: base.endpoint(&offer.url)?,
+                head_start_ms: *head_start_ms,
+                deadline_ms: offer.deadline_ms.min(deadline_max_ms),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// The same without having asked the hub: the usual addresses, in this order.
+pub(crate) fn usual(base: &Base, order: &[Transport], deadline_ms: u64) -> Result<Vec<Candidate>, Fault> {
+    let one = |(i, transport): (usize, &Transport)| {
+        let url = if *transport == Transport::WebSocket { "/ws" } else { "/sse" };
+        let address = base.endpoint(url)?;
+        Ok(Candidate { transport: *transport, address, head_start_ms: HEAD_START_MS * i as u64, deadline_ms })
+    };
+    order.iter().enumerate().map(one).collect()
+}
+
+/// What failed on this network lately, and what it means for the order.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    failures: BTreeMap<Transport, (String, u64)>,
+}
+
+impl Memory {
+    pub(crate) fn failed(&mut self, transport: Transport, code: &str, now: u64) {
+        self.failures.insert(transport, (code.into(), now));
+    }
+
+    pub(crate) fn worked(&mut self, transport: Transport) {
+        self.failures.remove(&transport);
+    }
+
+    fn is_suspect(&self, transport: Transport, now: u64) -> bool {
+        self.failures.get(&transport).is_some_and(|(_, at)| now.saturating_sub(*at) < FAILED_MS)
+    }
+
+    /// For the negotiation, which knows no polls: a stream that fails says nothing of SSE as a whole.
+    pub(crate) fn report(&self, now: u64) -> Vec<Failed> {
+        let websocket = self.failures.get(&Transport::WebSocket);
+        let fresh = websocket.filter(|_| self.is_suspect(Transport::WebSocket, now));
+        let told = fresh.map(|(code, at)| Failed {
+            transport: Transport::WebSocket.name().into(),
+            code: code.clone(),
+            age_ms: now.saturating_sub(*at),
+        });
+        told.into_iter().collect()
+    }
+}
+
+/// The order of a race: what worked last first, what failed lately last. On a slow network (`took_ms`: what the
+/// negotiation took) nobody is overtaken just for being slow.
+pub(crate) fn arrange(
+    candidates: &[Candidate],
+    allowed: &[Transport],
+    memory: &Memory,
+    last: Option<Transport>,
+    took_ms: u64,
+    now: u64,
+) -> Vec<Candidate> {
+    let mut list: Vec<_> = candidates.iter().filter(|c| allowed.contains(&c.transport)).cloned().collect();
+    list.sort_by_key(|c| {
+        if memory.is_suspect(c.transport, now) { 2 } else { u8::from(Some(c.transport) != last) }
+    });
+    for (i, c) in list.iter_mut().enumerate() {
+        let own = if c.head_start_ms > 0 { c.head_start_ms } else { HEAD_START_MS * i as u64 };
+        c.head_start_ms = if i == 0 { 0 } else { own.max(took_ms.saturating_mul(2)) };
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(name: &str, head_start_ms: u64) -> Choice {
+        Choice {
+            name: name.into(),
+            url: format!("/{name}"),
+            head_start_ms,
+            deadline_ms: 3000,
+            score: 0,
+            reason: String::new(),
+        }
+    }
+
+    fn offered() -> Vec<Candidate> {
+        let base = Base::parse("http://h").unwrap();
+        let offers = [choice("websocket", 0), choice("carrier-pigeon", 100), choice("sse", 300)];
+        candidates(&base, &offers, 2000).unwrap()
+    }
+
+    fn order(list: &[Candidate]) -> Vec<(Transport, u64)> {
+        list.iter().map(|c| (c.transport, c.head_start_ms)).collect()
+    }
+
+    use Transport::{Sse, SsePoll, WebSocket};
+
+    #[test]
+    fn the_hubs_order_counts_and_polls_come_after_their_stream() {
+        let list = arrange(&offered(), &Transport::ALL, &Memory::default(), None, 0, 0);
+        assert_eq!(order(&list), [(WebSocket, 0), (Sse, 300), (SsePoll, 1800)]);
+        assert!(list.iter().all(|c| c.deadline_ms == 2000));
+        let list = arrange(&offered(), &[SsePoll], &Memory::default(), None, 0, 0);
+        assert_eq!(order(&list), [(SsePoll, 0)]);
+    }
+
+    #[test]
+    fn what_worked_last_goes_first_and_what_failed_last() {
+        let mut memory = Memory::default();
+        memory.failed(WebSocket, "timeout", 1000);
+        let list = arrange(&offered(), &Transport::ALL, &memory, Some(SsePoll), 0, 2000);
+        assert_eq!(order(&list), [(SsePoll, 0), (Sse, 300), (WebSocket, 600)]);
+        assert_eq!(memory.report(2000)[0].age_ms, 1000);
+        assert!(memory.report(1000 + FAILED_MS).is_empty());
+        memory.worked(WebSocket);
+        assert!(memory.report(2000).is_empty());
+    }
+
+    #[test]
+    fn slow_networks_get_longer_head_starts() {
+        let list = arrange(&offered(), &Transport::ALL, &Memory::default(), None, 500, 0);
+        assert_eq!(order(&list), [(WebSocket, 0), (Sse, 1000), (SsePoll, 1800)]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Finds the first candidate that carries a hello and its welcome. The best one says hello at once; later ones are opened
+//! as probes when their head start is over, and one that has shown that it works gets the hello if nothing was welcomed by
+//! then. At any time at most one hello is under way. No I/O: what to do comes out of [`Race::poll`].
+
+use crate::plan::Candidate;
+use crosspoint_core::{Code, Fault, Retry};
+use std::collections::VecDeque;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Probing,
+    Proven,
+    Greeted,
+    Over,
+}
+
+#[derive(Debug)]
+struct Runner {
+    candidate: Candidate,
+    phase: Phase,
+    /// When it starts, or is given up.
+    due: u64,
+    fault: Option<Fault>,
+    /// It showed by a probe that its path works.
+    trusted: bool,
+}
+
+/// What to do for the race; numbers are places among the candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Open its link, as a probe or for a hello that follows.
+    Open { runner: usize, probe: bool },
+    /// Say hello on its link.
+    Hello { runner: usize },
+    /// Close its link; no frame of it counts any more.
+    Drop { runner: usize },
+    /// Nobody is left, or the hub said no. The last action.
+    Failed(Fault),
+}
+
+#[derive(Debug)]
+pub(crate) struct Race {
+    runners: Vec<Runner>,
+    greeted: Option<usize>,
+    over: bool,
+    /// Everybody must show by a probe that they work before they get the hello.
+    cautious: bool,
+    out: VecDeque<Action>,
+}
+
+impl Race {
+    pub(crate) fn new(now: u64, candidates: Vec<Candidate>, cautious: bool) -> Race {
+        let runner = |candidate: Candidate| Runner {
+            due: now.saturating_add(candidate.head_start_ms),
+            candidate,
+            phase: Phase::Waiting,
+            fault: None,
+            trusted: false,
+        };
+        let runners: Vec<_> = candidates.into_iter().map(runner).collect();
+        let mut race = Race { runners, greeted: None, over: false, cautious, out: VecDeque::new() };
+        if race.runners.is_empty() {
+            race.finish(Fault::new(Code::Unavailable, "no transport is both allowed and offered"));
+        } else {
+            race.begin(now, 0);
+        }
+        race
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Action> {
+        self.out.pop_front()
+    }
+
+    pub(crate) fn candidate(&self, runner: usize) -> &Candidate {
+        &self.runners[runner].candidate
+    }
+
+    /// Who failed so far, and how.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&Candidate, &Fault)> {
+        self.runners.iter().filter_map(|r| r.fault.as_ref().map(|f| (&r.candidate, f)))
+    }
+
+    /// The runner's path carries both directions.
+    pub(crate) fn proven(&mut self, now: u64, runner: usize) {
+        let r = &mut self.runners[runner];
+        if self.over || r.phase != Phase::Probing {
+            return;
+        }
+        r.phase = Phase::Proven;
+        r.trusted = true;
+        if let Some(greeted) = self.greeted {
+            if self.runners[greeted].trusted {
+                return;
+            }
+            self.give_up(greeted, Fault::new(Code::Timeout, "another transport was quicker"));
+        }
+        self.greet(now, runner);
+    }
+
+    /// The runner's link is gone.
+    pub(crate) fn lost(&mut self, now: u64, runner: usize, fault: Fault) {
+        if self.over || self.runners[runner].phase == Phase::Over {
+            return;
+        }
+        let was_greeted = self.greeted == Some(runner);
+        let retry = fault.retry;
+        self.give_up(runner, fault.clone());
+        if was_greeted && matches!(retry, Retry::Never | Retry::Refresh) {
+            // A hello that was understood and refused would be refused everywhere.
+            self.finish(fault);
+        } else {
+            self.next(now);
+        }
+    }
+
+    /// The runner's hello was welcomed: it keeps its link, all others are closed.
+    pub(crate) fn won(&mut self, runner: usize) {
+        self.stop(Some(runner));
+    }
+
+    /// Gives all up without a word.
+    pub(crate) fn stop(&mut self, keep: Option<usize>) {
+        self.over = true;
+        for runner in 0..self.runners.len() {
+            if Some(runner) != keep && self.runners[runner].phase != Phase::Over {
+                self.close(runner);
+            }
+        }
+    }
+
+    pub(crate) fn tick(&mut self, now: u64) {
+        for runner in 0..self.runners.len() {
+            let r = &self.runners[runner];
+            if self.over || r.due > now {
+                continue;
+            }
+            match r.phase {
+                Phase::Waiting if self.leads_surely() => self.runners[runner].due = u64::MAX,
+                Phase::Waiting => self.probe(now, runner),
+                Phase::Probing | Phase::Proven | Phase::Greeted => {
+                    let Candidate { transport, deadline_ms, .. } = &r.candidate;
+                    let text = format!("{transport} did not answer within {deadline_ms} ms");
+                    self.lost(now, runner, Fault::new(Code::Timeout, text));
+                }
+                Phase::Over => {}
+            }
+        }
+    }
+
+    /// When [`Race::tick`] is due; `u64::MAX` for never.
+    pub(crate) fn deadline(&self) -> u64 {
+        let running = self.runners.iter().filter(|r| !self.over && r.phase != Phase::Over);
+        running.map(|r| r.due).min().unwrap_or(u64::MAX)
+    }
+
+    fn leads_surely(&self) -> bool {
+        self.greeted.is_some_and(|g| self.runners[g].trusted)
+    }
+
+    fn begin(&mut self, now: u64, runner: usize) {
+        if self.cautious { self.probe(now, runner) } else { self.greet(now, runner) }
+    }
+
+    fn next(&mut self, now: u64) {
+        if self.over || self.greeted.is_some() {
+            return;
+        }
+        let first = |phase| self.runners.iter().position(|r| r.phase == phase);
+        match (first(Phase::Proven), first(Phase::Probing), first(Phase::Waiting)) {
+            (Some(proven), _, _) => self.greet(now, proven),
+            (None, Some(_), _) => {}
+            (None, None, Some(waiting)) => self.begin(now, waiting),
+            (None, None, None) => {
+                let fault = self.runners.first().and_then(|r| r.fault.clone());
+                self.finish(fault.unwrap_or_else(|| Code::Unavailable.into()));
+            }
+        }
+    }
+
+    fn probe(&mut self, now: u64, runner: usize) {
+        self.enter(now, runner, Phase::Probing);
+        self.out.push_back(Action::Open { runner, probe: true });
+    }
+
+    fn greet(&mut self, now: u64, runner: usize) {
+        let fresh = self.runners[runner].phase == Phase::Waiting;
+        self.enter(now, runner, Phase::Greeted);
+        self.greeted = Some(runner);
+        if fresh {
+            self.out.push_back(Action::Open { runner, probe: false });
+        }
+        self.out.push_back(Action::Hello { runner });
+    }
+
+    fn enter(&mut self, now: u64, runner: usize, phase: Phase) {
+        let r = &mut self.runners[runner];
+        r.phase = phase;
+        r.due = now.saturating_add(r.candidate.deadline_ms);
+    }
+
+    fn give_up(&mut self, runner: usize, fault: Fault) {
+        self.runners[runner].fault = Some(fault);
+        self.close(runner);
+    }
+
+    fn close(&mut self, runner: usize) {
+        let phase = std::mem::replace(&mut self.runners[runner].phase, Phase::Over);
+        self.greeted.take_if(|g| *g == runner);
+        if phase != Phase::Waiting {
+            self.out.push_back(Action::Drop { runner });
+        }
+    }
+
+    fn finish(&mut self, fault: Fault) {
+        self.stop(None);
+        self.out.push_back(Action::Failed(fault));
+    }
+}
+
+#[cfg(test)]
+#[path = "race_tests.rs"]
+mod tests;
