@@ -1,10 +1,10 @@
 //! The fault proxy as a process, for tests that aren't written in Rust. `tests/README.md` shows its use.
 
 use std::error::Error;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crosspoint_tests::parent;
 use crosspoint_tests::proxy::{FaultProxy, Options, control};
 use tokio::net::TcpListener;
 
@@ -45,12 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { options, control } = arguments()?;
     let listener = TcpListener::bind(control).await?;
     let proxy = Arc::new(FaultProxy::start(options).await?);
-    let addresses = serde_json::json!({"listen": proxy.address(), "control": listener.local_addr()?});
-    writeln!(std::io::stdout(), "{addresses}")?;
-    std::thread::spawn(|| {
-        // However reading ends, the parent is gone.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
+    parent::tell_addresses(&[("listen", proxy.address()), ("control", listener.local_addr()?)])?;
+    parent::end_with_stdin();
     Ok(control::serve(listener, proxy).await?)
 }
