@@ -44,6 +44,10 @@ export class Person {
     return `${this.name} ${wanted}; is on ${await this.transport()}\n${log.slice(0, 15).join('\n')}\n${this.wrong.join('\n')}\n`;
   }
 
+  async sees(testId, attribute, value) {
+    await until(async () => (await this.get(testId).getAttribute(attribute)) === value, () => this.story(`sees ${testId} ${value}`));
+  }
+
   async say(text) {
     await this.get('message-input').fill(text);
     await this.get('message-input').press('Enter');
