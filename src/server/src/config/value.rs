@@ -7,9 +7,18 @@ use std::net::IpAddr;
 use tracing_subscriber::filter::Targets;
 
 /// A secret: readable by the code that needs it, invisible in logs and print-outs.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Secret, D::Error> {
+        // serde's own errors quote the value.
+        match serde_json::Value::deserialize(d) {
+            Ok(serde_json::Value::String(secret)) => Ok(Secret(secret)),
+            _ => Err(D::Error::custom("a secret is not text")),
+        }
+    }
+}
 
 impl Secret {
     /// The secret's bytes.

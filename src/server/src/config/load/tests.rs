@@ -1,1 +1,185 @@
+use super::*;
+use crate::config::{LogFormat, Mode, Secret};
 
+fn file(text: &str) -> (tempfile::Guard, Inputs) {
+    let guard = tempfile::write(text);
+    let inputs = Inputs { file: Some(guard.0.clone()), ..Inputs::default() };
+    (guard, inputs)
+}
+
+/// A file that is gone after the test.
+mod tempfile {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    pub(super) struct Guard(pub(super) PathBuf);
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    pub(super) fn write(text: &str) -> Guard {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("crosspoint-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        Guard(path)
+    }
+}
+
+fn with(mut inputs: Inputs, env: &[(&str, &str)], flags: &[(&str, &str, &str)]) -> Inputs {
+    inputs.env = env.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    inputs.flags = flags.iter().map(|(k, v, f)| (k.to_string(), v.to_string(), f.to_string())).collect();
+    inputs
+}
+
+fn faults(inputs: &Inputs) -> Vec<String> {
+    load(inputs).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_set_means_the_defaults() {
+    let config = load(&Inputs::default()).unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(config.mode(), Mode::ImplicitDev);
+    let names: Vec<_> = config.namespaces().into_iter().map(|n| (n.prefix, n.history_events)).collect();
+    assert_eq!(names, [(String::new(), 0), ("chat:".into(), 1000)]);
+}
+
+#[test]
+fn flags_win_over_environment_over_file() {
+    let text = "[limits]\nrooms_max = 1\nsessions_max = 1\nframe_bytes_max = 1000\n[log]\nformat = 'json'\n";
+    let (_guard, inputs) = file(text);
+    let env =
+        [("CROSSPOINT_LIMITS__ROOMS_MAX", "2"), ("CROSSPOINT_LIMITS__SESSIONS_MAX", "2"), ("PATH", "/")];
+    let config = load(&with(inputs, &env, &[("limits.rooms_max", "3", "--set")])).unwrap();
+    let l = &config.limits;
+    assert_eq!((l.rooms_max, l.sessions_max, l.frame_bytes_max), (3, 2, 1000));
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+#[test]
+fn environment_and_flags_can_say_everything() {
+    let env = [
+        ("CROSSPOINT_DEV", "true"),
+        ("CROSSPOINT_LISTEN__ADDR", "127.0.0.1:0"),
+        ("CROSSPOINT_AUTH__API_KEYS", "first-key-0123456, second-key-012345"),
+        ("CROSSPOINT_ORIGINS__ALLOWED", "[\"https://a.example\"]"),
+        ("CROSSPOINT_TRUSTED_PROXIES", "10.0.0.0/8,::1"),
+        ("CROSSPOINT_NAMESPACES", "[{prefix = 'chat:', history_events = 5}]"),
+        ("CROSSPOINT_LIMITS__HISTORY_PAGE_MAX", "1_000"),
+    ];
+    let config = load(&with(Inputs::default(), &env, &[])).unwrap();
+    assert_eq!(config.auth.api_keys, [Secret::from("first-key-0123456"), "second-key-012345".into()]);
+    assert_eq!((config.origins.allowed.len(), config.trusted_proxies.len()), (1, 2));
+    assert_eq!((config.namespaces[0].history_events, config.limits.history_page_max), (5, 1000));
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    // What Kubernetes sets for a service named crosspoint.
+    let env = [("CROSSPOINT_PORT", "tcp://10.0.0.1:3001"), ("CROSSPOINT_SERVICE_HOST", "10.0.0.1")];
+    assert!(load(&with(Inputs::default(), &env, &[])).is_ok());
+    let env = [("CROSSPOINT_LIMITS__ROOM_MAX", "1")];
+    assert!(faults(&with(Inputs::default(), &env, &[]))[0].starts_with(
+        "`limits.room_max` (environment variable CROSSPOINT_LIMITS__ROOM_MAX): there is no such key; known here: "
+    ));
+}
+
+#[test]
+fn every_fault_names_key_place_and_fix() {
+    let text = "[listen]\naddr = 'here'\nport = 3001\n\n[limits]\nrooms_max = -1\n\n[[namespaces]]\nprefix = 'a:'\n\n[[namespaces]]\nhistory = 1\n";
+    let (guard, inputs) = file(text);
+    let path = guard.0.display();
+    let inputs = with(
+        inputs,
+        &[("CROSSPOINT_THREADS", "many")],
+        &[("log.level", "loud", "--log-level"), ("dev", "", "--dev")],
+    );
+    let found = faults(&inputs);
+    let expected = [
+        format!(
+            "`limits.rooms_max` ({path} line 6): is a number, not a whole number that is not negative; give "
+        ),
+        format!(
+            "`listen.addr` ({path} line 2): invalid socket address syntax; give text, like \"127.0.0.1:3001\""
+        ),
+        format!(
+            "`listen.port` ({path} line 3): there is no such key; known here: listen.addr, listen.tls_cert, listen.tls_key"
+        ),
+        format!("`namespaces` ({path} line 11): number 2: unknown field `history`, expected one of `prefix`"),
+        "`threads` (environment variable CROSSPOINT_THREADS): is not a whole number".into(),
+        "`log.level` (flag --log-level): `loud` is not off, error".into(),
+        "`dev` (flag --dev): is not true or false".into(),
+    ];
+    for beginning in &expected {
+        assert!(found.iter().any(|f| f.starts_with(beginning.as_str())), "{beginning}\nin {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let missing = Inputs { file: Some("/nowhere/c.toml".into()), ..Inputs::default() };
+    assert!(faults(&missing)[0].starts_with("`(file)` (/nowhere/c.toml line 1): cannot be read"));
+    assert!(load(&Inputs { file_if_there: Some("/nowhere/c.toml".into()), ..Inputs::default() }).is_ok());
+    let (_guard, inputs) = file("[auth]\njwt_secret = \"topsecret\n");
+    let fault = &faults(&inputs)[0];
+    assert!(
+        fault.starts_with("`(syntax)`") && fault.contains("line 2") && !fault.contains("topsecret"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let (_guard, inputs) = file(&format!(
+        "[auth]\njwt_secret = '{secret}'\napi_keys = ['{secret}']\n[listen]\naddr = '0.0.0.0:1'"
+    ));
+    let config = load(&inputs).unwrap();
+    assert_eq!(config.mode(), Mode::Secured);
+    assert!(config.namespaces().is_empty());
+    assert!(!config.to_toml().contains(secret) && !format!("{config:?}").contains(secret));
+    for text in
+        ["jwt_secret = 1234567", "jwt_secret = '1234567'", "api_keys = ['1234567']", "api_keys = [1234567]"]
+    {
+        let (_guard, inputs) = file(&format!("[auth]\n{text}"));
+        let fault = faults(&inputs).join("\n");
+        assert!(fault.contains("line 2") && !fault.contains("1234567"), "{fault}");
+    }
+}
+
+#[test]
+fn beyond_loopback_somebody_must_say_who_may_connect() {
+    let addr = ("listen.addr", "0.0.0.0:3001", "--listen");
+    let dev = ("dev", "true", "--dev");
+    let insecure = ("dev_insecure_listen", "true", "--dev-insecure-listen");
+    let secret = ("auth.jwt_secret", "0123456789abcdef0123456789abcdef", "--set");
+    let ask =
+        |flags: &[(&str, &str, &str)]| load(&with(Inputs::default(), &[], flags)).map_err(|e| e.to_string());
+    let refused = ask(&[addr]).unwrap_err();
+    assert!(
+        refused.contains("`listen.addr` (flag --listen)") && refused.contains("set auth.jwt_secret"),
+        "{refused}"
+    );
+    assert!(ask(&[addr, dev]).unwrap_err().contains("--dev-insecure-listen"));
+    assert!(ask(&[addr, insecure]).is_err());
+    assert_eq!(ask(&[addr, dev, insecure]).unwrap().mode(), Mode::Dev);
+    assert_eq!(ask(&[addr, secret]).unwrap().mode(), Mode::Secured);
+    assert!(ask(&[("listen.addr", "[::1]:3001", "--listen")]).is_ok());
+}
+
+#[test]
+fn values_must_fit_each_other() {
+    let ask = |key: &str, value: &str| faults(&with(Inputs::default(), &[], &[(key, value, "--set")]));
+    assert!(ask("listen.tls_cert", "a.pem")[0].contains("`listen.tls_key` (default): is missing"));
+    assert!(ask("limits.post_bytes_max", "10")[0].contains("must be able to carry"));
+    assert!(ask("limits.heartbeat_ms", "0")[0].contains("give at least 1"));
+    assert!(ask("http.header_bytes_max", "100")[0].contains("below 8192"));
+    assert!(ask("namespaces", "[{prefix='a'},{prefix='a'}]")[0].contains("two have the prefix `a`"));
+    assert!(ask("nowhere.x", "1")[0].contains("known here: auth, dev, "));
+}
