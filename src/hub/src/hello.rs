@@ -104,7 +104,7 @@ impl Hub {
             transport: link.info.transport,
             sender: link.sender.clone(),
         });
-        let welcome = self.welcome(cell, &state, received + 1, resumed, reason);
+        let welcome = self.welcome(cell, &state, resumed, reason);
         state.core.control(OutFrame::with("hub:welcome", &welcome));
         drop(state);
         // The binding lock is held: nobody else sets it.
@@ -123,7 +123,6 @@ impl Hub {
         &self,
         cell: &Cell,
         state: &State,
-        start: u64,
         resumed: bool,
         reason: Option<Code>,
     ) -> Welcome {
@@ -137,7 +136,7 @@ impl Hub {
             resumed,
             reason,
             received: state.core.received(),
-            start,
+            start: state.core.start(),
             heartbeat_ms: l.heartbeat_ms,
             resume_ms: l.resume_ms,
             ack_every: l.ack_every,
