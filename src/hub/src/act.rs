@@ -8,6 +8,7 @@ use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Code, Fault, Frame, SharedFrame};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What acting on a frame came to.
@@ -47,34 +48,39 @@ struct RefreshData {
 }
 
 impl Hub {
-    /// Acts on what is in the inbox. The caller has made the session busy; it is not any more when the inbox is empty.
-    pub(crate) fn act_on_inbox(self: &Arc<Hub>, cell: &Arc<Cell>) {
-        loop {
-            let frame = {
-                let mut state = cell.state.lock();
-                let frame = state.inbox.pop_front();
-                if frame.is_none() {
-                    state.busy = false;
-                }
-                if state.inbox.len() < self.limits.inbox_frames_max
-                    && let Some(notify) = state.room_in_inbox.take()
-                {
-                    notify.notify_waiters();
-                }
-                frame
-            };
-            let Some(frame) = frame else { return };
+    /// Acts on a frame and then on what is in the inbox. The caller has made the session busy; it is not any more when all is done.
+    pub(crate) fn act_from(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) {
+        let mut next = Some(frame);
+        while let Some(frame) = next {
             if let Step::Wait(rest) = self.act(cell, frame) {
                 // In a task of its own: if the link dies meanwhile, the frame was received all the same.
                 let (hub, cell) = (self.clone(), cell.clone());
                 tokio::spawn(async move {
                     rest.await;
-                    hub.act_on_inbox(&cell);
+                    if let Some(frame) = hub.next_in_inbox(&cell) {
+                        hub.act_from(&cell, frame);
+                    }
                     hub.end_turn();
                 });
                 return;
             }
+            next = self.next_in_inbox(cell);
         }
+    }
+
+    fn next_in_inbox(&self, cell: &Cell) -> Option<Frame> {
+        let mut state = cell.state.lock();
+        let frame = state.inbox.pop_front();
+        if frame.is_none() {
+            state.busy = false;
+            state.inbox = VecDeque::new();
+        }
+        if state.inbox.len() < self.limits.inbox_frames_max
+            && let Some(notify) = state.room_in_inbox.take()
+        {
+            notify.notify_waiters();
+        }
+        frame
     }
 
     fn act(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {

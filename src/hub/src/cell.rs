@@ -4,7 +4,7 @@ use crate::room::Room;
 use crosspoint_core::session::{Action, LinkId, Session};
 use crosspoint_core::{Fault, Frame, Grant, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
@@ -35,7 +35,7 @@ pub(crate) struct State {
     pub(crate) grant: Arc<Grant>,
     pub(crate) link: Option<Carrier>,
     pub(crate) old: Option<Carrier>,
-    pub(crate) rooms: BTreeMap<Arc<str>, Joined>,
+    pub(crate) rooms: Rooms,
     /// Frames that wait for the one being acted on, in order.
     pub(crate) inbox: VecDeque<Frame>,
     /// Somebody acts on this session's frames.
@@ -57,6 +57,48 @@ pub(crate) struct Joined {
     pub(crate) presence: bool,
     /// Whether it counts as present.
     pub(crate) present: bool,
+}
+
+/// A session's rooms by name; a sorted list, because most sessions are in one or two.
+#[derive(Default)]
+pub(crate) struct Rooms(Vec<Joined>);
+
+impl Rooms {
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|j| (*j.room.name).cmp(name))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Joined> {
+        self.find(name).ok().map(|at| &self.0[at])
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Joined> {
+        self.find(name).ok().map(|at| &mut self.0[at])
+    }
+
+    pub(crate) fn insert(&mut self, joined: Joined) {
+        match self.find(&joined.room.name) {
+            Ok(at) => self.0[at] = joined,
+            Err(at) => {
+                if self.0.is_empty() {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(at, joined);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Joined> {
+        self.find(name).ok().map(|at| self.0.remove(at))
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Joined> {
+        std::mem::take(&mut self.0)
+    }
 }
 
 impl Cell {

@@ -1,6 +1,6 @@
 //! The beginning of a link: a new session, or one that goes on.
 
-use crate::cell::{Carrier, Cell, State};
+use crate::cell::{Carrier, Cell, Rooms, State};
 use crate::clock::unix_ms;
 use crate::hub::{Hub, Timer, close, hex, random};
 use crate::link::HubLink;
@@ -12,7 +12,7 @@ use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Code, Fault, Frame, Grant, VERSION};
 use parking_lot::Mutex;
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -119,13 +119,7 @@ impl Hub {
         Ok(())
     }
 
-    fn welcome(
-        &self,
-        cell: &Cell,
-        state: &State,
-        resumed: bool,
-        reason: Option<Code>,
-    ) -> Welcome {
+    fn welcome(&self, cell: &Cell, state: &State, resumed: bool, reason: Option<Code>) -> Welcome {
         let l = &self.limits;
         Welcome {
             version: VERSION,
@@ -158,7 +152,7 @@ impl Hub {
             grant,
             link: None,
             old: None,
-            rooms: BTreeMap::new(),
+            rooms: Rooms::default(),
             inbox: VecDeque::new(),
             busy: false,
             room_in_inbox: None,

@@ -247,7 +247,7 @@ impl Hub {
             self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
         }
         state.core.end(fault.code);
-        let rooms = std::mem::take(&mut state.rooms);
+        let rooms = state.rooms.take();
         let services = std::mem::take(&mut state.services);
         state.inbox.clear();
         if let Some(notify) = state.room_in_inbox.take() {
@@ -264,7 +264,7 @@ impl Hub {
             }
         }
         drop(users);
-        for joined in rooms.into_values() {
+        for joined in rooms {
             joined.room.remove(&cell.name, joined.presence);
             if joined.present {
                 self.leave_later(&joined.room, cell);

@@ -110,7 +110,7 @@ impl Hub {
             let mut state = cell.state.lock();
             let read = room.has_history().then(|| state.core.begin_join(room.name.clone()));
             let present = before.as_ref().is_some_and(|j| j.present);
-            state.rooms.insert(room.name.clone(), Joined { room: room.clone(), presence, present });
+            state.rooms.insert(Joined { room: room.clone(), presence, present });
             drop(state);
             if let Some(before) = before {
                 room.watch(before.presence, presence);

@@ -97,9 +97,9 @@ impl HubLink {
         let mut state = cell.state.lock();
         let taken = state.core.receive(now, self.id, seq, frame);
         let actions = state.actions(now);
-        match taken {
-            Taken::Act(frame) => state.inbox.push_back(frame),
-            Taken::Nothing | Taken::Refused => {}
+        let next = match taken {
+            Taken::Act(frame) => Some(frame),
+            Taken::Nothing | Taken::Refused => None,
             Taken::Fault(code) => {
                 drop(state);
                 return self.give_up(&code.into());
@@ -109,11 +109,14 @@ impl HubLink {
                 hub.perform(cell, actions);
                 return Flow::Stop;
             }
-        }
+        };
+        let act = next.is_some() && !std::mem::replace(&mut state.busy, true);
+        // The usual frame is acted on at once; what comes while that goes on, or came early, waits.
+        let (now_frame, waiting) = if act { (next, None) } else { (None, next) };
+        state.inbox.extend(waiting);
         while let Some(early) = state.core.take_early(now) {
             state.inbox.push_back(early);
         }
-        let act = !state.inbox.is_empty() && !std::mem::replace(&mut state.busy, true);
         let due = state.core.deadline();
         drop(state);
         turn::cell(cell);
@@ -121,8 +124,8 @@ impl HubLink {
         if due < cell.scheduled.load(Ordering::Relaxed) {
             hub.schedule(cell);
         }
-        if act {
-            hub.act_on_inbox(cell);
+        if let Some(frame) = now_frame {
+            hub.act_from(cell, frame);
         }
         let full = cell.state.lock().inbox.len() >= hub.limits.inbox_frames_max;
         if full || hub.backlog.load(Ordering::Relaxed) > turn::BACKLOG_MAX {

@@ -10,6 +10,7 @@ use crosspoint_hub::{Authenticator, Hub, HubConfig, MemoryEngine, Namespace};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -48,6 +49,7 @@ pub fn hub(config: HubConfig) -> Arc<Hub> {
 #[derive(Default)]
 struct Wire {
     frames: Mutex<Vec<Frame>>,
+    counted: AtomicU64,
     /// How many frames the link still takes.
     room: Mutex<Option<usize>>,
     closed: Mutex<Option<Fault>>,
@@ -63,7 +65,9 @@ impl LinkSender for Wire {
         let mut room = self.room.lock();
         while *room != Some(0) {
             let Some(frame) = frames.next() else { break };
-            self.frames.lock().push(Frame::decode_text(&frame.text()).expect("the hub's frames are frames"));
+            let frame = Frame::decode_text(&frame.text()).expect("the hub's frames are frames");
+            self.counted.fetch_add(frame.counted().into(), Ordering::Relaxed);
+            self.frames.lock().push(frame);
             taken += 1;
             if let Some(n) = &mut *room {
                 *n -= 1;
@@ -167,7 +171,9 @@ impl Link {
             }
         };
         let found = tokio::time::timeout(Duration::from_secs(10), search).await;
-        found.unwrap_or_else(|_| panic!("{what} never came; closed: {:?}; got {:?}", self.closed(), self.kinds()))
+        found.unwrap_or_else(|_| {
+            panic!("{what} never came; closed: {:?}; got {:?}", self.closed(), self.kinds())
+        })
     }
 
     /// The `data` of all frames of this type so far.
@@ -181,7 +187,12 @@ impl Link {
 
     /// How many counted frames came.
     pub fn counted(&self) -> u64 {
-        self.wire.frames.lock().iter().filter(|f| f.counted()).count() as u64
+        self.wire.counted.load(Ordering::Relaxed)
+    }
+
+    /// Takes the frames that came, so that they are not searched again.
+    pub fn take(&self) -> Vec<Frame> {
+        std::mem::take(&mut self.wire.frames.lock())
     }
 
     /// The link takes `n` more frames, or any number.
