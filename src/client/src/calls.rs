@@ -255,15 +255,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::send_frame`].
-    pub fn answer<T: Serialize + ?Sized>(
-        &self,
-        request: &str,
-        answer: Result<&T, AnswerError>,
-    ) -> Result<(), Fault> {
+    pub fn answer<T: Serialize>(&self, request: &str, answer: Result<T, AnswerError>) -> Result<(), Fault> {
         let mut frame = Frame::new("hub:answer");
         frame.request = Some(request.into());
         match answer {
-            Ok(data) => frame.data = with("hub:answer", data)?.data,
+            Ok(data) => frame.data = with("hub:answer", &data)?.data,
             Err(error) => frame.error = Some(error),
         }
         self.send_frame(frame)

@@ -1,0 +1,12 @@
+//! The client against the real hub, in one process, over loopback. No wait here is anything but a deadline.
+
+mod links;
+mod load;
+mod moves;
+mod recovers;
+mod refused;
+mod rooms;
+mod stalls;
+mod support;
+mod tls;
+mod tokens;
