@@ -42,7 +42,12 @@ export class RoomImpl implements Room {
   async join(): Promise<JoinResult> {
     const data = Object.fromEntries(Object.entries(this.options).filter(([, value]) => value !== undefined));
     const frame = { type: 'hub:join', room: this.name, data };
-    return this.wire.call<JoinResult>(frame, false, (result) => this.entered(result));
+    try {
+      return await this.wire.call<JoinResult>(frame, false, (result) => this.entered(result));
+    } catch (error) {
+      this.left();
+      throw error;
+    }
   }
 
   async leave(): Promise<void> {

@@ -83,6 +83,20 @@ test('the hello goes with the opening request, and frames come out as they come'
   assert.deepEqual(seen.slice(2), ['a', 'b', 'closed unavailable backoff']);
 });
 
+test('a hello that is said in the same turn still goes with the opening request', async () => {
+  const { context, posts } = bench();
+  const link = new SsePollLink('http://h/sse', context);
+  link.open(false);
+  link.send({ type: 'hub:hello', data: {} }, null);
+  await settle();
+  assert.deepEqual(posts.map(({ body }) => body.frames.length), [1]);
+  const given = new SsePollLink('http://h/sse', context);
+  given.open(false);
+  given.close();
+  await settle();
+  assert.equal(posts.length, 1, 'one that is given up at once asks for nothing');
+});
+
 test('a probe carries no frame; its hello is posted to the link', async () => {
   const { context, posts, seen } = bench();
   const link = new SseStreamLink('http://h/sse', context);

@@ -22,7 +22,9 @@ abstract class SseBase implements Link {
   }
 
   open(_probe: boolean): void {
-    this.run(this.uplink.takeHello()).then(
+    // The hello may be said in the same turn, only after this.
+    const opened = Promise.resolve().then(() => (this.done ? undefined : this.run(this.uplink.takeHello())));
+    opened.then(
       () => this.fail(new CrosspointError('unavailable', 'the stream ended')),
       (error: unknown) => this.fail(error as CrosspointError),
     );

@@ -5,8 +5,11 @@ import { isPassing, post } from './http.js';
 import type { LinkContext } from './link.js';
 
 const DEADLINE_MS = 10_000;
-/** A first attempt at a small POST is given up sooner: its repetition does no harm. */
-const DEADLINE_MIN_MS = 3_000;
+/** A first attempt is given up sooner, where POSTs have been quick: its repetition does no harm. */
+const DEADLINE_FIRST_MS = 3_000;
+const DEADLINE_MIN_MS = 1_000;
+/** How many times as long as usual a POST may take. */
+const PATIENCE = 8;
 /** The slowest uplink that a deadline allows for. */
 const BYTES_PER_MS = 8;
 /** A batch that fails for so long ends the link. */
@@ -32,6 +35,8 @@ export class Uplink {
   private url = '';
   private key = '';
   private bytesMax = Infinity;
+  /** How long POSTs take (ms); `null` before the first. */
+  private usual: number | null = null;
   private readonly abort = new AbortController();
   private cancelRetry: (() => void) | undefined;
   private readonly backoff: Backoff;
@@ -92,7 +97,7 @@ export class Uplink {
       if (typeof navigator !== 'undefined' && navigator.sendBeacon?.(url, blob)) return;
     }
     const keepalive = body.length < BEACON_BYTES_MAX;
-    await post(this.context.clock, this.context.fetch, url, body, drain, { deadlineMs: DEADLINE_MIN_MS, keepalive }).catch(() => {});
+    await post(this.context.clock, this.context.fetch, url, body, drain, { deadlineMs: DEADLINE_FIRST_MS, keepalive }).catch(() => {});
   }
 
   private schedule(): void {
@@ -128,13 +133,16 @@ export class Uplink {
     this.backoff.reset();
     while (!this.done && this.batch.length > 0) {
       const body = this.body(this.batch);
-      const patience = (DEADLINE_MIN_MS + body.length / BYTES_PER_MS) * 2 ** tries;
+      const first = this.usual === null ? DEADLINE_FIRST_MS : Math.max(DEADLINE_MIN_MS, PATIENCE * this.usual);
+      const patience = (first + body.length / BYTES_PER_MS) * 2 ** tries;
+      const sent = clock.now();
       try {
         await post(clock, fetch, this.url, body, drain, {
           deadlineMs: Math.min(DEADLINE_MS, patience),
           signal: this.abort.signal,
         });
         this.batch = [];
+        this.usual = (this.usual ?? clock.now() - sent) * 0.75 + (clock.now() - sent) * 0.25;
         return;
       } catch (error) {
         if (this.done) return;

@@ -15,8 +15,6 @@ interface Room {
   options: Data;
   /** The newest join, until it is answered; `own`: the machine's, for a new session. */
   join: { id: string; own: boolean } | null;
-  /** Whether a join was answered well; a later one that fails leaves it in force. */
-  joined: boolean;
 }
 
 /** The rooms a client wants to be in, and how far it has come in each. */
@@ -28,9 +26,8 @@ export class Rooms {
     if (name === undefined) return;
     const known = this.rooms.get(name);
     if (type === 'hub:join' && id !== undefined) {
-      const joined = known?.joined ?? false;
       const join = { id, own: false };
-      this.rooms.set(name, { position: null, replay: null, epoch: null, options: { ...record(data) }, join, joined });
+      this.rooms.set(name, { position: null, replay: null, epoch: null, options: { ...record(data) }, join });
     } else if (type === 'hub:leave') {
       this.rooms.delete(name);
     } else if (type === 'hub:state' && known) {
@@ -46,7 +43,7 @@ export class Rooms {
     const own = room.join?.own ?? false;
     room.join = null;
     if (reply.type === 'hub:error') {
-      if (own || !room.joined) this.rooms.delete(name);
+      this.rooms.delete(name);
       const code = record(reply.data)?.code;
       if (own) out.push({ op: 'rejoin_failed', room: name, code: typeof code === 'string' ? code : 'internal' });
       return own;
@@ -105,7 +102,6 @@ export class Rooms {
 function answerJoin(room: Room, data: Data): void {
   const position = parsePosition(data.position);
   const { since, history } = room.options;
-  room.joined = true;
   room.epoch = position?.epoch ?? null;
   if (since !== undefined && data.recovered !== undefined) room.position = parsePosition(since);
   else if (history !== undefined && position && position.offset > 0) room.replay = position;
