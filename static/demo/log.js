@@ -20,10 +20,13 @@ export function mountLog(signal) {
 export function logClient({ client, note, announce }) {
   client.on('state', ({ state, previous, error }) => {
     const why = error ? `: ${error.message}` : '';
-    if (state === 'reconnecting') note('reconnect', `Link lost, looking for another${why}`);
-    else if (state === 'closed') note('closed', `Closed${why}`);
+    if (state === 'reconnecting') {
+      note('reconnect', `Link lost, looking for another${why}`);
+      setText(byId('latest'), 'Link lost, looking for another');
+    }
+    if (state === 'closed') note('closed', `Closed${why}`);
     else if (state === 'connected' && previous === 'reconnecting') note('reconnect', 'Connected again');
-    else note('state', stateText(state));
+    else if (state !== 'reconnecting') note('state', stateText(state));
     if (state !== 'connecting') announce(stateText(state));
   });
   client.on('transport', ({ transport, previous, cause, ms }) => {

@@ -13,9 +13,10 @@ export function mountTimeline({ client, signal }) {
   const bars = slots.map((_, index) => bar(index));
   svg.replaceChildren(...bars);
   let count = 0;
+  let carrier = '';
 
   every(SLOT_MS, () => {
-    slots.push({ count, transport: client.transport ?? '' });
+    slots.push({ count, transport: carrier });
     slots.shift();
     count = 0;
     if (document.hidden) return;
@@ -29,6 +30,7 @@ export function mountTimeline({ client, signal }) {
   }, signal);
   return () => {
     count += 1;
+    carrier = client.transport ?? carrier;
   };
 }
 

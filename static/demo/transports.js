@@ -30,6 +30,7 @@ export function mountTransports({ client, signal, note }) {
     }
     const last = shut.size === BLOCKABLE.length - 1;
     for (const box of blocks) box.disabled = last && !box.checked;
+    byTestId('kill-link').setAttribute('aria-disabled', String(client.transport === null));
     renderLink(client);
   }
 
@@ -57,6 +58,7 @@ export function mountTransports({ client, signal, note }) {
     }, { signal });
   }
   byTestId('kill-link').addEventListener('click', () => {
+    if (client.transport === null) return;
     note('cut', `${transportName(client.transport)} link cut without goodbye`);
     client.debug.killLink();
   }, { signal });

@@ -53,7 +53,7 @@ export function initials(name) {
 
 /** One of eight colours, the same on every page. */
 export function hue(user) {
-  let hash = 5381;
+  let hash = 456;
   for (const char of String(user)) hash = (Math.imul(hash, 33) ^ char.codePointAt(0)) >>> 0;
   return ((hash ^ (hash >>> 7)) >>> 0) % 8;
 }
