@@ -50,8 +50,8 @@ pub(crate) async fn open_socket(
 pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> {
     let offer =
         (HeaderName::from_static("sec-websocket-protocol"), HeaderValue::from_static("crosspoint.v1"));
-    let socket = open_socket(&context.address, &context.tls, &[offer], context.within).await?;
-    let (sink, messages) = socket.split();
+    let opened = open_socket(&context.address, &context.tls, &[offer], context.within).await;
+    let (sink, messages) = opened.map_err(refused)?.split();
     // Both go on whatever the other waits for, or two full directions would block each other.
     let mut reading = pin!(read(context, messages));
     let sent = tokio::select! {
@@ -63,6 +63,12 @@ pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> 
         // Why a write failed is often said by what can still be read.
         (Err(_), Ok(fault)) | (Err(fault), Err(_)) => Err(fault),
     }
+}
+
+/// Without a hello a refusal is about the way, not about who comes; other ways may do. Only an origin is one everywhere.
+fn refused(fault: Fault) -> Fault {
+    let retry = if fault.code == Code::BadOrigin { fault.retry } else { Retry::Backoff };
+    Fault { retry, ..fault }
 }
 
 async fn read(context: &Context, mut messages: impl Stream<Item = Result<Message, Error>> + Unpin) -> Fault {

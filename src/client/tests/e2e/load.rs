@@ -68,7 +68,11 @@ fn reader(mut events: Events, mut total: watch::Receiver<Option<BTreeMap<String,
 }
 
 /// Runs traffic between a client and a witness while `disturb` does its worst to the client.
-async fn under_load<F: Future<Output = ()>>(options: Options, url: &str, disturb: impl FnOnce(Client) -> F) {
+pub(crate) async fn under_load<F: Future<Output = ()>>(
+    options: Options,
+    url: &str,
+    disturb: impl FnOnce(Client) -> F,
+) {
     let (alice, a) = joined(options, CHAT).await;
     let (bob, mut b) = connect(any(url, "bob")).await;
     let presence = JoinOptions { presence: true, ..JoinOptions::default() };

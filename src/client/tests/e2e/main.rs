@@ -1,5 +1,6 @@
 //! The client against the real hub, in one process, over loopback. No wait here is anything but a deadline.
 
+mod faults;
 mod links;
 mod load;
 mod moves;
