@@ -7,13 +7,13 @@
 //!
 //! Heartbeats, hello timeouts and everything above messages are the hub's business.
 
+mod conn;
 mod encode;
 mod handshake;
 mod inbound;
 mod link;
 mod mask;
 mod outbound;
-mod outlet;
 mod scratch;
 mod serve;
 mod task;

@@ -1,30 +1,35 @@
 //! The send half that the hub holds.
 
+use crate::conn::Conn;
 use crate::encode;
 use crate::outbound::{Outbound, Standing};
-use crate::outlet::Outlet;
 use bytes::Bytes;
 use crosspoint_core::{Fault, LinkSender, SharedFrame};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 /// One link's sending half, shared by the hub and the link's task.
-pub(crate) struct Link<W> {
-    outbound: Mutex<Outbound<W>>,
+pub(crate) struct Link<C> {
+    conn: C,
+    outbound: Mutex<Outbound>,
     task: AtomicWaker,
 }
 
-impl<W: Outlet> Link<W> {
-    pub(crate) fn new(io: W) -> Link<W> {
-        Link { outbound: Mutex::new(Outbound::new(io)), task: AtomicWaker::new() }
+impl<C: Conn> Link<C> {
+    pub(crate) fn new(conn: C) -> Link<C> {
+        Link { conn, outbound: Mutex::default(), task: AtomicWaker::new() }
+    }
+
+    pub(crate) fn conn(&self) -> &C {
+        &self.conn
     }
 
     /// Runs `f` under the lock, then wakes the link's task if it left something to do.
-    fn change<R>(&self, f: impl FnOnce(&mut Outbound<W>) -> R) -> R {
+    fn change<R>(&self, f: impl FnOnce(&mut Outbound, &C) -> R) -> R {
         let (result, stuck) = {
             let mut outbound = self.outbound.lock();
-            (f(&mut outbound), outbound.stuck())
+            (f(&mut outbound, &self.conn), outbound.stuck())
         };
         if stuck {
             self.task.wake();
@@ -35,21 +40,17 @@ impl<W: Outlet> Link<W> {
     /// Sends what waits. The task's waker is in place before anything is looked at, so that no change is missed.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Standing {
         self.task.register(cx.waker());
-        self.outbound.lock().poll(cx)
-    }
-
-    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.outbound.lock().poll_shutdown(cx)
+        self.outbound.lock().poll(&self.conn, cx)
     }
 
     /// Answers pings with whole pong frames, the last of which starts at `newest`.
     pub(crate) fn pong(&self, pongs: Bytes, newest: usize) {
-        self.change(|o| o.pong(pongs, newest));
+        self.change(|o, conn| o.pong(conn, pongs, newest));
     }
 
     /// Says the last frame, if there is one, and a close frame.
     pub(crate) fn say_close(&self, last: Option<&SharedFrame>, code: Option<u16>, reason: &str) {
-        self.outbound.lock().close(|| {
+        self.outbound.lock().close(&self.conn, || {
             let mut words = last.map(|f| encode::wire(f).to_vec()).unwrap_or_default();
             encode::close(code, reason, &mut words);
             words.into()
@@ -60,18 +61,19 @@ impl<W: Outlet> Link<W> {
     /// Gives the connection up: the hub may hold this half for longer.
     pub(crate) fn end(&self) {
         self.outbound.lock().end();
+        self.conn.abandon();
         // The waker keeps the finished task's memory.
         self.task.take();
     }
 }
 
-impl<W: Outlet> LinkSender for Link<W> {
+impl<C: Conn> LinkSender for Link<C> {
     fn try_send(&self, frames: &mut dyn Iterator<Item = &SharedFrame>) -> usize {
-        self.change(|o| o.send(frames))
+        self.change(|o, conn| o.send(conn, frames))
     }
 
     fn probe(&self) {
-        self.change(|o| o.ping());
+        self.change(|o, conn| o.ping(conn));
     }
 
     fn close(&self, fault: &Fault, last: Option<&SharedFrame>) {

@@ -1,21 +1,19 @@
 //! What leaves: frames straight from the sender's thread; what the kernel refuses waits here for the link's task.
 
+use crate::conn::Conn;
 use crate::encode::{ping, wire};
-use crate::outlet::Outlet;
 use crate::scratch::{SCRATCH, with_join};
 use bytes::{Buf, Bytes};
 use crosspoint_core::SharedFrame;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 /// Frames joined into one write at most.
 const JOINED_MAX: usize = 64;
 
 /// The sending half's state, under the link's lock.
-pub(crate) struct Outbound<W> {
-    /// `None`: the link is over.
-    io: Option<W>,
+#[derive(Default)]
+pub(crate) struct Outbound {
     /// What is left of a frame that was begun.
     rest: Bytes,
     waiting: Option<Box<Waiting>>,
@@ -25,6 +23,8 @@ pub(crate) struct Outbound<W> {
     refused: bool,
     /// A close frame was sent or waits; no frame is taken any more.
     closing: bool,
+    /// The connection is gone.
+    over: bool,
 }
 
 /// Control frames that wait for room, each at most once.
@@ -63,40 +63,40 @@ pub(crate) enum Standing {
     Over,
 }
 
-impl<W: Outlet> Outbound<W> {
-    pub(crate) fn new(io: W) -> Outbound<W> {
-        let rest = Bytes::new();
-        Outbound { io: Some(io), rest, waiting: None, blocked: false, refused: false, closing: false }
-    }
-
+impl Outbound {
     /// Whether the link's task has to look.
     pub(crate) fn stuck(&self) -> bool {
-        self.blocked || self.io.is_none()
+        self.blocked || self.over
     }
 
     /// See [`crosspoint_core::LinkSender::try_send`].
-    pub(crate) fn send(&mut self, frames: &mut dyn Iterator<Item = &SharedFrame>) -> usize {
-        if self.closing || self.io.is_none() {
+    pub(crate) fn send(&mut self, conn: &impl Conn, frames: &mut dyn Iterator<Item = &SharedFrame>) -> usize {
+        if self.closing || self.over {
             return 0;
         }
         if self.blocked {
-            self.refused = true;
+            self.refused |= frames.next().is_some();
             return 0;
         }
         let mut frames = frames.map(|f| wire(f));
         let mut next = frames.next();
         let mut taken = 0;
         while let Some(first) = next {
-            let mut batch = [first; JOINED_MAX];
-            let (mut count, mut bytes) = (1, first.len());
             next = frames.next();
-            while let Some(frame) = next.filter(|f| count < JOINED_MAX && bytes + f.len() <= SCRATCH) {
-                batch[count] = frame;
-                count += 1;
-                bytes += frame.len();
-                next = frames.next();
-            }
-            let written = self.write(&batch[..count]);
+            let mut count = 1;
+            let written = if next.is_none() {
+                self.write(conn, &[first])
+            } else {
+                let mut batch = [first; JOINED_MAX];
+                let mut bytes = first.len();
+                while let Some(frame) = next.filter(|f| count < JOINED_MAX && bytes + f.len() <= SCRATCH) {
+                    batch[count] = frame;
+                    count += 1;
+                    bytes += frame.len();
+                    next = frames.next();
+                }
+                self.write(conn, &batch[..count])
+            };
             taken += written;
             if self.stuck() {
                 self.refused = written < count || next.is_some();
@@ -107,13 +107,12 @@ impl<W: Outlet> Outbound<W> {
     }
 
     /// Writes whole frames in one go and keeps the rest of the one that was cut; returns how many were taken.
-    fn write(&mut self, batch: &[&Bytes]) -> usize {
-        let Some(io) = &mut self.io else { return 0 };
+    fn write<C: Conn>(&mut self, conn: &C, batch: &[&Bytes]) -> usize {
         let result = match batch {
-            [one] => io.try_write(one),
+            [one] => conn.try_write(one),
             many => with_join(|joined| {
                 many.iter().for_each(|frame| joined.extend_from_slice(frame));
-                io.try_write(joined)
+                conn.try_write(joined)
             }),
         };
         let mut written = match result {
@@ -127,7 +126,7 @@ impl<W: Outlet> Outbound<W> {
         for (i, frame) in batch.iter().enumerate() {
             if written < frame.len() {
                 self.blocked = true;
-                if written == 0 && !(W::KEEPS_REFUSED && i == 0) {
+                if written == 0 && !(C::KEEPS_REFUSED && i == 0) {
                     return i;
                 }
                 self.rest = frame.slice(written..);
@@ -135,7 +134,7 @@ impl<W: Outlet> Outbound<W> {
             }
             written -= frame.len();
         }
-        match io.try_flush() {
+        match conn.try_flush() {
             Poll::Ready(Ok(())) => {}
             Poll::Pending => self.blocked = true,
             Poll::Ready(Err(_)) => self.end(),
@@ -144,53 +143,50 @@ impl<W: Outlet> Outbound<W> {
     }
 
     /// Sends a control frame now if there is room, or lets it wait.
-    fn control(&mut self, frame: Bytes, wait: impl FnOnce(&mut Waiting, Bytes)) {
-        if self.io.is_none() {
-            return;
-        }
-        if self.blocked || self.write(&[&frame]) == 0 {
+    fn control(&mut self, conn: &impl Conn, frame: Bytes, wait: impl FnOnce(&mut Waiting, Bytes)) {
+        if !self.over && (self.blocked || self.write(conn, &[&frame]) == 0) {
             wait(self.waiting.get_or_insert_default(), frame);
         }
     }
 
     /// Answers pings. Where the answers have to wait, the newest is enough (RFC 6455 §5.5.3): it starts at `newest`.
-    pub(crate) fn pong(&mut self, pongs: Bytes, newest: usize) {
+    pub(crate) fn pong(&mut self, conn: &impl Conn, pongs: Bytes, newest: usize) {
         if !self.closing {
-            self.control(pongs, |w, pongs| w.pong = Some(pongs.slice(newest..)));
+            self.control(conn, pongs, |w, pongs| w.pong = Some(pongs.slice(newest..)));
         }
     }
 
-    pub(crate) fn ping(&mut self) {
+    pub(crate) fn ping(&mut self, conn: &impl Conn) {
         if !self.closing {
-            self.control(ping(), |w, _| w.ping = true);
+            self.control(conn, ping(), |w, _| w.ping = true);
         }
     }
 
     /// Says the last words, which end with a close frame. The first to do so wins.
-    pub(crate) fn close(&mut self, words: impl FnOnce() -> Bytes) {
-        if !self.closing && self.io.is_some() {
+    pub(crate) fn close(&mut self, conn: &impl Conn, words: impl FnOnce() -> Bytes) {
+        if !self.closing && !self.over {
             self.closing = true;
-            self.control(words(), |w, words| w.close = Some(words));
+            self.control(conn, words(), |w, words| w.close = Some(words));
         }
     }
 
     /// Gives the connection up.
     pub(crate) fn end(&mut self) {
-        self.io = None;
+        self.over = true;
         self.rest = Bytes::new();
         self.waiting = None;
     }
 
     /// Sends what waits; called by the link's task, which is woken when there is more to do.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Standing {
-        if self.blocked {
-            match self.poll_drain(cx) {
+    pub(crate) fn poll(&mut self, conn: &impl Conn, cx: &mut Context<'_>) -> Standing {
+        if self.blocked && !self.over {
+            match self.poll_drain(conn, cx) {
                 Poll::Ready(Ok(())) => self.blocked = false,
                 Poll::Ready(Err(_)) => self.end(),
                 Poll::Pending => {}
             }
         }
-        if self.io.is_none() {
+        if self.over {
             return Standing::Over;
         }
         if self.closing {
@@ -203,8 +199,7 @@ impl<W: Outlet> Outbound<W> {
         Standing::Open
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else { return Poll::Ready(Ok(())) };
+    fn poll_drain(&mut self, conn: &impl Conn, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.rest.is_empty() {
                 match self.waiting.as_mut().and_then(|w| w.next()) {
@@ -212,22 +207,16 @@ impl<W: Outlet> Outbound<W> {
                     None => break,
                 }
             }
-            match ready!(Pin::new(&mut *io).poll_write(cx, &self.rest))? {
+            match ready!(conn.poll_write(cx, &self.rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => self.rest.advance(n),
             }
         }
         self.rest = Bytes::new();
         self.waiting = None;
-        io.poll_room(cx)
-    }
-
-    /// Closes the sending direction of the connection.
-    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.io {
-            // Failing to say goodbye changes nothing any more.
-            Some(io) => Pin::new(io).poll_shutdown(cx).map(drop),
-            None => Poll::Ready(()),
-        }
+        conn.poll_room(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Links over upgraded connections.
 
+use crate::conn::{Conn, Guarded};
 use crate::link::Link;
-use crate::outlet::Outlet;
 use crate::task::Task;
 use bytes::Bytes;
 use crosspoint_core::{Acceptor, LinkInfo, Transport};
@@ -60,8 +60,7 @@ pub fn serve_tcp(
 ) -> JoinHandle<()> {
     // Fails only on a connection that is already gone, which the first read finds out.
     let _ = stream.set_nodelay(true);
-    let (read, write) = stream.into_split();
-    start(read, write, leftover, info, acceptor, config)
+    start(stream, leftover, info, acceptor, config)
 }
 
 /// Runs a link over any byte stream whose handshake is done, TLS for one. `leftover` was read beyond the handshake.
@@ -73,26 +72,20 @@ pub fn serve_io<T>(
     config: Config,
 ) -> JoinHandle<()>
 where
-    T: AsyncRead + AsyncWrite + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (read, write) = tokio::io::split(io);
-    start(read, write, leftover, info, acceptor, config)
+    start(Guarded::new(io), leftover, info, acceptor, config)
 }
 
-fn start<R, W>(
-    read: R,
-    write: W,
+fn start<C: Conn>(
+    conn: C,
     leftover: Bytes,
     mut info: LinkInfo,
     acceptor: &Arc<dyn Acceptor>,
     config: Config,
-) -> JoinHandle<()>
-where
-    R: AsyncRead + Unpin + Send + 'static,
-    W: Outlet,
-{
+) -> JoinHandle<()> {
     info.transport = Some(Transport::WebSocket);
-    let link = Arc::new(Link::new(write));
+    let link = Arc::new(Link::new(conn));
     let peer = acceptor.link_up(info, link.clone());
-    tokio::spawn(Task::new(link, peer, read, leftover, config))
+    tokio::spawn(Task::new(link, peer, leftover, config))
 }

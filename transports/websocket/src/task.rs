@@ -1,10 +1,10 @@
 //! The link's task: reads, and sends what the sender's thread could not.
 
+use crate::conn::Conn;
 use crate::encode;
 use crate::inbound::{Event, Inbound, Violation};
 use crate::link::Link;
 use crate::outbound::Standing;
-use crate::outlet::Outlet;
 use crate::scratch::with_read;
 use crate::serve::Config;
 use bytes::Bytes;
@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// Reads of one wake-up; then other links get their turn.
@@ -43,10 +42,9 @@ struct Stalled {
 }
 
 /// The future of one link. Idle links are counted in tens of thousands, so everything rare is boxed.
-pub(crate) struct Task<R, W: Outlet> {
-    link: Arc<Link<W>>,
+pub(crate) struct Task<C: Conn> {
+    link: Arc<Link<C>>,
     peer: Arc<dyn LinkPeer>,
-    read: R,
     inbound: Inbound,
     stalled: Option<Box<Stalled>>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -55,20 +53,13 @@ pub(crate) struct Task<R, W: Outlet> {
     shut: bool,
 }
 
-impl<R: AsyncRead + Unpin, W: Outlet> Task<R, W> {
-    pub(crate) fn new(
-        link: Arc<Link<W>>,
-        peer: Arc<dyn LinkPeer>,
-        read: R,
-        leftover: Bytes,
-        config: Config,
-    ) -> Self {
+impl<C: Conn> Task<C> {
+    pub(crate) fn new(link: Arc<Link<C>>, peer: Arc<dyn LinkPeer>, leftover: Bytes, config: Config) -> Self {
         let stalled =
             (!leftover.is_empty()).then(|| Box::new(Stalled { ready: None, bytes: leftover.into() }));
         Task {
             link,
             peer,
-            read,
             inbound: Inbound::new(config.frame_bytes_max),
             stalled,
             deadline: None,
@@ -103,7 +94,8 @@ impl<R: AsyncRead + Unpin, W: Outlet> Task<R, W> {
             return Poll::Pending;
         }
         if !self.shut {
-            ready!(self.link.poll_shutdown(cx));
+            // Failing to say goodbye changes nothing any more.
+            let _ = ready!(self.link.conn().poll_shutdown(cx));
             self.shut = true;
         }
         // After a failure the other end may be in the middle of a message: closing with unread bytes would reset the
@@ -128,13 +120,13 @@ impl<R: AsyncRead + Unpin, W: Outlet> Task<R, W> {
                 continue;
             }
             let open = ready!(with_read(|buffer| {
-                let mut filled = ReadBuf::new(buffer);
-                let result = ready!(Pin::new(&mut self.read).poll_read(cx, &mut filled));
-                let n = filled.filled().len();
-                let open = result.is_ok() && n > 0;
-                if open {
-                    self.take(&mut buffer[..n]);
-                }
+                let open = match ready!(self.link.conn().poll_read(cx, buffer)) {
+                    Ok(n) if n > 0 => {
+                        self.take(&mut buffer[..n]);
+                        true
+                    }
+                    _ => false,
+                };
                 Poll::Ready(open)
             }));
             if !open {
@@ -234,7 +226,7 @@ enum End {
     Fail(Violation),
 }
 
-impl<R: AsyncRead + Unpin, W: Outlet> Future for Task<R, W> {
+impl<C: Conn> Future for Task<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -245,7 +237,7 @@ impl<R: AsyncRead + Unpin, W: Outlet> Future for Task<R, W> {
     }
 }
 
-impl<R, W: Outlet> Drop for Task<R, W> {
+impl<C: Conn> Drop for Task<C> {
     /// However the task ended, aborted or not.
     fn drop(&mut self) {
         self.link.end();
@@ -256,12 +248,12 @@ impl<R, W: Outlet> Drop for Task<R, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+    use tokio::net::TcpStream;
 
     #[test]
     fn an_idle_link_is_small() {
-        let task = size_of::<Task<OwnedReadHalf, OwnedWriteHalf>>();
-        let link = size_of::<Link<OwnedWriteHalf>>();
+        let task = size_of::<Task<TcpStream>>();
+        let link = size_of::<Link<TcpStream>>();
         println!("task {task} B, link {link} B");
         assert!(task <= 128 && link <= 128, "task {task} B, link {link} B");
     }

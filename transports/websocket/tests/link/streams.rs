@@ -28,7 +28,7 @@ const QUIET: Manners = Manners { echo: false, wait_every: None };
 
 async fn link<T>(io: T, leftover: Bytes, manners: Manners) -> (Arc<Peer>, JoinHandle<()>)
 where
-    T: AsyncRead + AsyncWrite + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (hub, mut peers) = Hub::open(manners);
     let task = serve_io(io, leftover, LinkInfo::default(), &hub, Config::new(FRAME_BYTES_MAX));
