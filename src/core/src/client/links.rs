@@ -1,7 +1,7 @@
 //! A client's links, and what is said on them: hello and welcome, heartbeats, acks, goodbyes.
 
 use super::state::{Hello, Identity, Welcome};
-use super::{Client, LinkId, Output, QueueFull};
+use super::{Client, LinkId, Output, QueueFull, Rooms};
 use crate::VERSION;
 use crate::code::{Code, Fault};
 use crate::frame::Frame;
@@ -146,31 +146,25 @@ impl Client {
         if let Some(l) = self.links.get_mut(link) {
             l.next_down = Some(w.start);
         }
-        let first = self.session.is_none();
         self.session = Some(Identity { session: w.session.clone(), resume: w.resume });
         let (session, user) = (w.session, w.user);
         self.out.push_back(Output::Welcomed { link, session, user, resumed: same });
         if same {
             self.out.push_back(Output::Acked { received: w.received });
         } else {
-            self.begin_session(first);
+            self.begin_session();
         }
         self.flush(now);
     }
 
-    fn begin_session(&mut self, first: bool) {
+    fn begin_session(&mut self) {
         (self.received, self.acked, self.ack_due) = (0, 0, None);
-        let rooms = &self.rooms;
-        let lost = self.up.new_session(|f| f.id.as_deref().is_none_or(|id| !rooms.is_own(id)));
+        let ids = &mut self.ids;
+        let joins = self.rooms.rejoin(|| own_id(ids));
+        let lost = self.up.new_session(joins);
         if lost > 0 {
             self.out.push_back(Output::Lost { frames: lost });
         }
-        if first {
-            return;
-        }
-        let (up, ids) = (&self.up, &mut self.ids);
-        let joins = self.rooms.rejoin(|room| up.joins(room), || own_id(ids));
-        self.up.push_front(joins);
     }
 
     /// Sends what waits, if a link carries the session.
@@ -192,10 +186,9 @@ impl Client {
         if self.up.waiting() >= self.config.queue_max {
             return Err(QueueFull(self.up.waiting()));
         }
-        if frame.kind == "hub:join" && frame.id.is_none() {
+        if Rooms::wants_reply(&frame) && frame.id.is_none() {
             frame.id = Some(own_id(&mut self.ids));
         }
-        self.rooms.sending(&frame);
         self.up.push(frame);
         self.flush(now);
         Ok(())

@@ -48,7 +48,7 @@ pub enum Input {
         /// The link.
         link: LinkId,
     },
-    /// The application sends a frame. A `hub:join` without an `id` is given one: its reply is needed.
+    /// The application sends a frame. A `hub:join`, `hub:leave` or `hub:state` without an `id` is given one: its reply is needed.
     Send {
         /// The frame.
         frame: Frame,
@@ -278,8 +278,8 @@ impl Client {
         if let "hub:reply" | "hub:error" = frame.kind.as_str()
             && let Some(id) = frame.id.clone()
         {
-            self.up.answered(&id);
-            if self.rooms.answered(&id, &frame, &mut self.out) {
+            let asked = self.up.answered(&id, Rooms::wants_reply);
+            if self.rooms.answered(&id, asked, &frame, &mut self.out) {
                 return;
             }
         }

@@ -1,4 +1,4 @@
-//! The rooms a client wants to be in, and how far it has come in each.
+//! The rooms a client is in, as far as the hub's replies say, and how far it has come in each.
 
 use super::Output;
 use crate::code::{Code, Fault};
@@ -8,28 +8,18 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// A join whose reply is awaited.
-#[derive(Debug)]
-struct Join {
-    id: String,
-    /// The machine's own, for a new session.
-    own: bool,
-}
-
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Room {
     /// How far the client has come; `None` in a room without history.
     position: Option<Position>,
-    /// Where the history that a join asked for ends, until its first event comes.
+    /// Where the history that the join asked for ends, until its first event comes.
     replay: Option<Position>,
-    /// The life of the room's history that offsets count in; `None` until the newest join is answered.
+    /// The life of the room's history that offsets count in.
     epoch: Option<Arc<str>>,
     /// The data of the application's join; repeated in a new session, with its own `since`.
     options: Map<String, Value>,
-    /// The newest join, until it is answered.
-    join: Option<Join>,
-    /// Whether a join was answered well; a later one that fails leaves it in force.
-    joined: bool,
+    /// The id under which it is being joined again.
+    rejoin: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -38,54 +28,52 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    /// The application sends a frame: joins and leaves are remembered.
-    pub(super) fn sending(&mut self, frame: &Frame) {
-        let Some(room) = &frame.room else { return };
-        match (frame.kind.as_str(), &frame.id) {
-            ("hub:join", Some(id)) => {
-                let join = Some(Join { id: id.clone(), own: false });
-                let options = frame.parse().ok().flatten().unwrap_or_default();
-                let joined = self.rooms.get(room).is_some_and(|r| r.joined);
-                let r = Room { position: None, replay: None, epoch: None, options, join, joined };
-                self.rooms.insert(room.clone(), r);
-            }
-            ("hub:leave", _) => drop(self.rooms.remove(room)),
-            ("hub:state", _) => {
-                if let Some(r) = self.rooms.get_mut(room) {
-                    let state = frame.parse().unwrap_or(Value::Null);
-                    r.options.insert("state".into(), state);
-                }
-            }
-            _ => {}
-        }
+    /// Whether the reply to such a frame changes what is known here, so that it has to have an id.
+    pub(super) fn wants_reply(frame: &Frame) -> bool {
+        matches!(frame.kind.as_str(), "hub:join" | "hub:leave" | "hub:state")
     }
 
-    /// A reply or error came with this id. `true`: it answers a join of the machine's own, and is dealt with.
-    pub(super) fn answered(&mut self, id: &str, reply: &Frame, out: &mut VecDeque<Output>) -> bool {
-        let answers = |r: &Room| r.join.as_ref().is_some_and(|j| j.id == id);
-        let Some((name, room)) = self.rooms.iter_mut().find(|(_, r)| answers(r)) else { return false };
-        let own = room.join.take().is_some_and(|j| j.own);
-        let name = name.clone();
-        if reply.kind == "hub:error" {
-            if own || !room.joined {
+    /// A reply came to the frame `asked`. `true`: it answers a join of the machine's own, and is dealt with.
+    pub(super) fn answered(
+        &mut self,
+        id: &str,
+        asked: Option<Frame>,
+        reply: &Frame,
+        out: &mut VecDeque<Output>,
+    ) -> bool {
+        if let Some((name, room)) = self.rooms.iter_mut().find(|(_, r)| r.rejoin.as_deref() == Some(id)) {
+            let name = name.clone();
+            if reply.kind == "hub:error" {
                 self.rooms.remove(&name);
-            }
-            if own {
                 let fault = reply.parse::<Fault>().unwrap_or_else(|_| Code::Internal.into());
                 out.push_back(Output::RejoinFailed { room: name, code: fault.code });
+                return true;
             }
-            return own;
+            let data: Value = reply.parse().unwrap_or_default();
+            if let Some(gap) = room.rejoined(&data) {
+                out.push_back(Output::Event { frame: Frame::with("hub:gap", &gap).room(name.clone()) });
+            }
+            out.push_back(Output::Rejoined { room: name, data });
+            return true;
         }
-        let data: Value = reply.parse().unwrap_or_default();
-        if !own {
-            room.joined(&data);
-            return false;
+        let Some(asked) = asked else { return false };
+        let Some(name) = asked.room.clone() else { return false };
+        match (asked.kind.as_str(), reply.kind.as_str()) {
+            ("hub:join", "hub:reply") => {
+                let options = asked.parse().ok().flatten().unwrap_or_default();
+                let mut room = Room { options, ..Room::default() };
+                room.joined(&reply.parse().unwrap_or_default());
+                self.rooms.insert(name, room);
+            }
+            ("hub:state", "hub:reply") => {
+                if let Some(room) = self.rooms.get_mut(&name) {
+                    room.options.insert("state".into(), asked.parse().unwrap_or_default());
+                }
+            }
+            ("hub:join" | "hub:leave", _) => drop(self.rooms.remove(&name)),
+            _ => {}
         }
-        if let Some(gap) = room.rejoined(&data) {
-            out.push_back(Output::Event { frame: Frame::with("hub:gap", &gap).room(name.clone()) });
-        }
-        out.push_back(Output::Rejoined { room: name, data });
-        true
+        false
     }
 
     /// A frame is handed to the application: positions move on.
@@ -104,14 +92,10 @@ impl Rooms {
         }
     }
 
-    /// The joins for a new session, one per room that isn't being joined by the application anyway.
-    pub(super) fn rejoin(
-        &mut self,
-        awaits: impl Fn(&str) -> bool,
-        mut next_id: impl FnMut() -> String,
-    ) -> Vec<Frame> {
+    /// The joins for a new session: they restore what the last one's replies had said.
+    pub(super) fn rejoin(&mut self, mut next_id: impl FnMut() -> String) -> Vec<Frame> {
         let mut joins = vec![];
-        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| !awaits(name)) {
+        for (name, room) in &mut self.rooms {
             let mut data = room.options.clone();
             data.remove("history");
             data.remove("since");
@@ -119,15 +103,10 @@ impl Rooms {
                 data.insert("since".into(), p.to_string().into());
             }
             let id = next_id();
-            room.join = Some(Join { id: id.clone(), own: true });
+            room.rejoin = Some(id.clone());
             joins.push(Frame::with("hub:join", &data).room(name.clone()).id(id));
         }
         joins
-    }
-
-    /// Whether this id is of a join of the machine's own.
-    pub(super) fn is_own(&self, id: &str) -> bool {
-        self.rooms.values().filter_map(|r| r.join.as_ref()).any(|j| j.own && j.id == id)
     }
 
     /// How far the client has come in a room.
@@ -139,7 +118,6 @@ impl Rooms {
 impl Room {
     /// The application's join was answered. What it asked for follows, and carries the position on.
     fn joined(&mut self, data: &Value) {
-        self.joined = true;
         let position = position_of(data);
         self.epoch = position.as_ref().map(|p| p.epoch.clone());
         let asks = |option| self.options.contains_key(option);
@@ -155,6 +133,7 @@ impl Room {
     /// The machine's own join was answered. Returns the gap to announce where the hub couldn't know of it.
     fn rejoined(&mut self, data: &Value) -> Option<Value> {
         let position = position_of(data);
+        self.rejoin = None;
         self.epoch = position.as_ref().map(|p| p.epoch.clone());
         let replay = self.replay.take();
         match data.get("recovered").and_then(Value::as_bool) {

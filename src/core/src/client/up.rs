@@ -10,11 +10,13 @@ struct Kept {
     frame: Frame,
     acked: bool,
     answered: bool,
+    /// The machine's own; a new session has its own again.
+    own: bool,
 }
 
 impl Kept {
-    fn new(frame: Frame) -> Kept {
-        Kept { seq: None, frame, acked: false, answered: false }
+    fn new(frame: Frame, own: bool) -> Kept {
+        Kept { seq: None, frame, acked: false, answered: false, own }
     }
 
     fn awaits_reply(&self) -> bool {
@@ -39,7 +41,7 @@ impl Uplink {
 
     /// Keeps a counted frame.
     pub(super) fn push(&mut self, frame: Frame) {
-        self.kept.push_back(Kept::new(frame));
+        self.kept.push_back(Kept::new(frame, false));
     }
 
     /// The frames that the session has not been given yet, with their new numbers.
@@ -82,39 +84,31 @@ impl Uplink {
         true
     }
 
-    /// The frame with this id was answered. Where it isn't acknowledged yet, its number must stay until it is.
-    pub(super) fn answered(&mut self, id: &str) {
+    /// The frame with this id was answered; returns it if it is `wanted`. Where it isn't acknowledged yet, its number must
+    /// stay until it is.
+    pub(super) fn answered(&mut self, id: &str, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
         let asks = |k: &Kept| k.awaits_reply() && k.frame.id.as_deref() == Some(id);
-        if let Some(k) = self.kept.iter_mut().find(|k| asks(k)) {
-            k.answered = true;
-            self.kept.retain(|k| !k.acked || k.awaits_reply());
-        }
+        let k = self.kept.iter_mut().find(|k| asks(k))?;
+        k.answered = true;
+        let frame = wanted(&k.frame).then(|| k.frame.clone());
+        self.kept.retain(|k| !k.acked || k.awaits_reply());
+        frame
     }
 
-    /// A new session begins: what has an id goes again, in the old order, without those that `keep` refuses. Returns how many may be lost.
-    pub(super) fn new_session(&mut self, keep: impl Fn(&Frame) -> bool) -> u64 {
+    /// A new session begins with the machine's `own` frames, then what has an id goes again, in the old order. Returns how
+    /// many may be lost.
+    pub(super) fn new_session(&mut self, own: Vec<Frame>) -> u64 {
         let mut lost = 0;
         self.kept.retain(|k| {
             lost += u64::from(k.seq.is_some() && k.frame.id.is_none());
-            (k.seq.is_none() || k.awaits_reply()) && keep(&k.frame)
+            (k.seq.is_none() || k.awaits_reply()) && !k.own
         });
         self.kept.iter_mut().for_each(|k| {
             k.seq = None;
             k.acked = false;
         });
+        own.into_iter().rev().for_each(|frame| self.kept.push_front(Kept::new(frame, true)));
         (self.next, self.acked) = (0, 0);
         lost
-    }
-
-    /// Whether the application's own join of this room waits for its answer.
-    pub(super) fn joins(&self, room: &str) -> bool {
-        self.kept.iter().any(|k| k.frame.kind == "hub:join" && k.frame.room.as_deref() == Some(room))
-    }
-
-    /// Frames that go before all others.
-    pub(super) fn push_front(&mut self, frames: Vec<Frame>) {
-        for frame in frames.into_iter().rev() {
-            self.kept.push_front(Kept::new(frame));
-        }
     }
 }

@@ -79,9 +79,10 @@ impl Session {
     }
 
     /// What was read from a room's history: a gap to announce first, the events, the offset up to which the history was
-    /// read (`u64::MAX` in a room without), and whether it holds more. The room goes live if nothing was published meanwhile
-    /// and all fits; live events up to `upto` that come late are dropped. The late result of a reading that is no longer
-    /// wanted (the room was left, or joined again) does nothing.
+    /// read (`u64::MAX` in a room without), and whether it holds more. Events may be left out of a page; where that leaves
+    /// none, `upto` must be the last one's. The room goes live if nothing was published meanwhile and all fits; live events
+    /// up to `upto` that come late are dropped. The late result of a reading that is no longer wanted (the room was left,
+    /// or joined again) does nothing.
     pub fn caught_up(
         &mut self,
         room: &str,
@@ -118,7 +119,7 @@ impl Session {
             }
             return;
         }
-        if !more {
+        if !more || events.is_empty() {
             l.after = Some(upto);
         }
     }

@@ -121,7 +121,7 @@ pub struct Session {
     /// Link frames for the current link; they have no sequence.
     control: VecDeque<SharedFrame>,
     link: Option<Link>,
-    /// The link before, while it may still bring frames, and when it will be closed.
+    /// The link before, until what it was given has left, and when it will be closed.
     old: Option<(Link, u64)>,
     parked_at: u64,
     /// The reason, once it is over.
@@ -243,6 +243,11 @@ impl Session {
         if !frame.counted() {
             return self.receive_uncounted(link, frame);
         }
+        let Some(l) = self.link.as_mut().filter(|l| l.id == link) else {
+            // The welcome on the link after said from where to send again. A count that went beyond it would let the
+            // client forget frames which the new link has to begin with.
+            return Taken::Nothing;
+        };
         let seq = match seq {
             Some(seq) => seq,
             None => {
@@ -292,6 +297,8 @@ impl Session {
                 self.end(Code::Bye);
                 Taken::Bye
             }
+            // Repeated, in a POST whose answer was lost.
+            "hub:hello" => Taken::Nothing,
             kind if Frame::is_link_kind(kind) => Taken::Fault(Code::BadRequest),
             _ => Taken::Act(frame),
         }
