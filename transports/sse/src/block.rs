@@ -1,4 +1,5 @@
-//! Frames as blocks of an event stream (WHATWG HTML §9.2).
+//! Frames as blocks of an event stream (WHATWG HTML §9.2), each wrapped as a chunk of HTTP/1.1 (RFC 9112 §7.1): so the bytes that
+//! all receivers share go to a socket as they are. Where hyper frames the body the wrapping is left out.
 
 use bytes::Bytes;
 use crosspoint_core::{Frame, OutFrame, Position, Wire};
@@ -6,9 +7,11 @@ use serde::Deserialize;
 use std::fmt::Display;
 
 /// Keeps the path open, and nothing else.
-pub(crate) const COMMENT: Bytes = Bytes::from_static(b": hb\n\n");
+pub(crate) const COMMENT: Bytes = Bytes::from_static(b"6\r\n: hb\n\n\r\n");
 /// How long a browser waits before it opens a plain stream again.
-pub(crate) const RETRY: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+pub(crate) const RETRY: Bytes = Bytes::from_static(b"d\r\nretry: 2000\n\n\r\n");
+/// The end of a chunked body.
+pub(crate) const END: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
 /// The block of a frame, which all streams share.
 pub(crate) fn shared(frame: &OutFrame) -> Bytes {
@@ -17,7 +20,8 @@ pub(crate) fn shared(frame: &OutFrame) -> Bytes {
 
 /// The block that tells a client its link and the link's key.
 pub(crate) fn opening(link: &str, key: &str) -> Bytes {
-    format!("event: open\ndata: {{\"link\":\"{link}\",\"key\":\"{key}\"}}\n\n").into()
+    let text = format!("{{\"link\":\"{link}\",\"key\":\"{key}\"}}");
+    block(Some("open"), None::<&str>, text.as_bytes())
 }
 
 /// The block of a frame on a plain stream, where gaps and the close have names of their own and the rest of the protocol
@@ -47,7 +51,8 @@ fn gap_position(frame: &OutFrame) -> Option<String> {
 }
 
 fn block(event: Option<&str>, id: Option<impl Display>, text: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(text.len() + 96);
+    let mut out = Vec::with_capacity(text.len() + 96 + HEAD);
+    out.resize(HEAD, 0);
     // An id with a line end or a NUL would be cut or ignored by the reader: better none.
     if let Some(id) = id.map(|id| id.to_string()).filter(|id| !id.contains(['\n', '\r', '\0'])) {
         line(&mut out, b"id: ", id.as_bytes());
@@ -63,7 +68,25 @@ fn block(event: Option<&str>, id: Option<impl Display>, text: &[u8]) -> Bytes {
     }
     line(&mut out, b"data: ", rest);
     out.push(b'\n');
-    out.into()
+    chunk(out)
+}
+
+/// Room for the size of a chunk: eight digits and a line end.
+const HEAD: usize = 10;
+
+/// Makes a chunk of what follows the first `HEAD` bytes.
+fn chunk(mut out: Vec<u8>) -> Bytes {
+    let size = format!("{:x}\r\n", out.len() - HEAD);
+    let start = HEAD.saturating_sub(size.len());
+    out[start..start + size.len()].copy_from_slice(size.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    Bytes::from(out).slice(start..)
+}
+
+/// What the chunk holds.
+pub(crate) fn unwrapped(chunk: &Bytes) -> Bytes {
+    let head = chunk.iter().take(HEAD).position(|b| *b == b'\n').map_or(0, |at| at + 1);
+    chunk.slice(head..chunk.len().saturating_sub(2).max(head))
 }
 
 fn line(out: &mut Vec<u8>, field: &[u8], value: &[u8]) {
@@ -79,21 +102,33 @@ mod tests {
     use serde_json::json;
 
     fn text(block: Option<Bytes>) -> String {
-        String::from_utf8(block.unwrap().to_vec()).unwrap()
+        String::from_utf8(unwrapped(&block.unwrap()).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn blocks_are_chunks() {
+        assert_eq!(block(None, None::<&str>, b"12"), "a\r\ndata: 12\n\n\r\n");
+        let long = block(None, None::<&str>, &[b'x'; 0x12345]);
+        assert!(long.starts_with(b"1234d\r\ndata: x"));
+        assert_eq!(unwrapped(&long).len(), 0x1234d);
+        for (of, holds) in [(COMMENT, ": hb\n\n"), (RETRY, "retry: 2000\n\n")] {
+            let size = format!("{:x}\r\n{holds}\r\n", holds.len());
+            assert_eq!((&of, unwrapped(&of)), (&Bytes::from(size), Bytes::from(holds)));
+        }
     }
 
     #[test]
     fn every_line_end_in_the_json_starts_a_data_line() {
         let b = block(None, Some("e.1.a"), b"{\"a\":\r\n1,\n\"b\":\r2}");
-        assert_eq!(&b[..], b"id: e.1.a\ndata: {\"a\":\ndata: 1,\ndata: \"b\":\ndata: 2}\n\n");
+        assert_eq!(text(Some(b)), "id: e.1.a\ndata: {\"a\":\ndata: 1,\ndata: \"b\":\ndata: 2}\n\n");
         let b = block(None, Some("e.1.a\nevent: open"), b"{}");
-        assert_eq!(&b[..], b"data: {}\n\n");
+        assert_eq!(text(Some(b)), "data: {}\n\n");
     }
 
     #[test]
     fn one_block_for_all_receivers() {
         let frame = OutFrame::with("m", &1);
-        assert_eq!(shared(&frame), "data: {\"type\":\"m\",\"data\":1}\n\n");
+        assert_eq!(text(Some(shared(&frame))), "data: {\"type\":\"m\",\"data\":1}\n\n");
         assert_eq!(shared(&frame).as_ptr(), plain(&frame).unwrap().as_ptr());
     }
 

@@ -1,5 +1,7 @@
 //! Response bodies and answers.
 
+use crate::http1::Handover;
+use crate::sse::Opened;
 use bytes::Bytes;
 use crosspoint_core::{Code, Fault};
 use futures_util::Stream;
@@ -17,7 +19,32 @@ pub struct SseBody(Inner);
 
 enum Inner {
     Whole(Option<Bytes>),
-    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Stream(Streamed),
+}
+
+struct Streamed {
+    blocks: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
+    /// Ends the link with the body, unless the connection has taken it over.
+    opened: Option<Opened>,
+    handover: Option<Handover>,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        if let Some(handover) = &self.handover {
+            handover.withdraw();
+        }
+    }
+}
+
+impl SseBody {
+    /// Passes the link on to the connection, if this is a stream.
+    pub(crate) fn hand_over(&mut self, to: &Handover) -> Option<Opened> {
+        let Inner::Stream(stream) = &mut self.0 else { return None };
+        let opened = stream.opened.take()?;
+        stream.handover = Some(to.clone());
+        Some(opened)
+    }
 }
 
 impl fmt::Debug for SseBody {
@@ -39,7 +66,13 @@ impl Body for SseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.get_mut().0 {
             Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Inner::Stream(stream) => stream.as_mut().poll_next(cx).map(|b| b.map(|b| Ok(Frame::data(b)))),
+            Inner::Stream(stream) => {
+                let next = stream.blocks.as_mut().poll_next(cx);
+                if let Some(handover) = &stream.handover {
+                    handover.asked(next.is_pending());
+                }
+                next.map(|b| b.map(|b| Ok(Frame::data(b))))
+            }
         }
     }
 
@@ -56,10 +89,16 @@ impl Body for SseBody {
 }
 
 /// An event stream that no proxy may hold back, keep or rewrite.
-pub(crate) fn stream(blocks: impl Stream<Item = Bytes> + Send + 'static) -> Response<SseBody> {
-    let mut response = Response::new(SseBody(Inner::Stream(Box::pin(blocks))));
+pub(crate) fn stream(
+    opened: Opened,
+    blocks: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response<SseBody> {
+    let stream = Streamed { blocks: Box::pin(blocks), opened: Some(opened), handover: None };
+    let mut response = Response::new(SseBody(Inner::Stream(stream)));
     head(&mut response, "text/event-stream");
-    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }
 

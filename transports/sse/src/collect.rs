@@ -19,7 +19,9 @@ pub(crate) async fn collect<B: Body>(
 ) -> Result<Bytes, Fault> {
     match tokio::time::timeout(within, read(body, max)).await {
         Ok(read) => read,
-        Err(_) => Err(Fault::new(slow, format!("the body was not complete within {} ms", within.as_millis()))),
+        Err(_) => {
+            Err(Fault::new(slow, format!("the body was not complete within {} ms", within.as_millis())))
+        }
     }
 }
 

@@ -154,10 +154,10 @@ impl Link {
     }
 
     /// The next part of the stream; `None` when the link is over.
-    pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(crate) fn poll_blocks(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let (chunk, room) = {
             let mut queue = self.queue.lock();
-            match queue.pop_chunk() {
+            match queue.pop_joined() {
                 Some(chunk) => (chunk, queue.regained_room()),
                 None if queue.is_over() => return Poll::Ready(None),
                 None => {
@@ -215,19 +215,30 @@ impl LinkSender for Link {
                 return 0;
             }
             loop {
+                let more = loop {
+                    if !queue.has_room() {
+                        break true;
+                    }
+                    let Some(frame) = frames.next() else { break false };
+                    if let Some(block) = self.mode.encode(frame) {
+                        queue.push(block);
+                    }
+                    taken += 1;
+                };
+                if !queue.blocked {
+                    queue.flush();
+                }
+                if !more || queue.is_gone() {
+                    break;
+                }
                 if !queue.has_room() {
                     if frames.next().is_some() {
                         queue.refuse();
                     }
                     break;
                 }
-                let Some(frame) = frames.next() else { break };
-                if let Some(block) = self.mode.encode(frame) {
-                    queue.push(block);
-                }
-                taken += 1;
             }
-            if queue.is_empty() { None } else { queue.waker.take() }
+            queue.wanted()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -242,7 +253,8 @@ impl LinkSender for Link {
                 return;
             }
             queue.push(block::COMMENT);
-            queue.waker.take()
+            queue.flush();
+            queue.wanted()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -260,10 +272,7 @@ impl LinkSender for Link {
             if !queue.is_open() {
                 return;
             }
-            queue.fault = Some(Box::new(fault.clone()));
-            if let Some(block) = told.and_then(|frame| self.mode.encode(&frame)) {
-                queue.push(block);
-            }
+            queue.close(fault, told.and_then(|frame| self.mode.encode(&frame)));
             (queue.waker.take(), queue.answered)
         };
         if let Some(waker) = waker {

@@ -52,7 +52,13 @@ impl Shared {
 }
 
 /// A link whose opening is under way, or whose stream is: it ends with this.
-struct Opened(Option<Arc<Link>>);
+pub(crate) struct Opened(Option<Arc<Link>>);
+
+impl Opened {
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.0.clone()
+    }
+}
 
 impl Drop for Opened {
     fn drop(&mut self) {
@@ -109,7 +115,7 @@ impl Sse {
         not_refused(&link)?;
         link.answered();
         if link.mode == Mode::Stream {
-            return Ok(body::stream(chunks(link, opened)));
+            return Ok(body::stream(opened, blocks(link)));
         }
         let head = format!("\"link\":\"{}\",\"key\":\"{}\",", to_hex(&link.name), to_hex(&link.key));
         let received = link.received().unwrap_or_default();
@@ -157,7 +163,7 @@ impl Sse {
         link.turn();
         not_refused(&link)?;
         link.answered();
-        Ok(body::stream(chunks(link, opened)))
+        Ok(body::stream(opened, blocks(link)))
     }
 
     fn admit(&self) -> Result<(), Refusal> {
@@ -189,7 +195,9 @@ impl Sse {
             }
             match links.entry(name) {
                 Entry::Vacant(free) => drop(free.insert(link.clone())),
-                Entry::Occupied(_) => return Err(Fault::new(Code::Internal, "a link's name came twice").into()),
+                Entry::Occupied(_) => {
+                    return Err(Fault::new(Code::Internal, "a link's name came twice").into());
+                }
             }
         }
         let opened = Opened(Some(link.clone()));
@@ -208,11 +216,10 @@ fn not_refused(link: &Link) -> Result<(), Refusal> {
     }
 }
 
-fn chunks(link: Arc<Link>, opened: Opened) -> impl Stream<Item = Bytes> + Send {
+fn blocks(link: Arc<Link>) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
-        let _opened = opened;
-        while let Some(chunk) = poll_fn(|cx| link.poll_chunk(cx)).await {
-            yield chunk;
+        while let Some(joined) = poll_fn(|cx| link.poll_blocks(cx)).await {
+            yield joined;
         }
     }
 }

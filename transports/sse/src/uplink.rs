@@ -174,7 +174,9 @@ pub(crate) fn from_hex(text: &str) -> Option<Secret> {
 mod tests {
     use super::*;
 
-    fn number(body: &str, max: usize) -> Result<(Vec<Option<u64>>, Option<(u64, u64)>), Code> {
+    type Numbers = (Vec<Option<u64>>, Option<(u64, u64)>);
+
+    fn number(body: &str, max: usize) -> Result<Numbers, Code> {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let post: Post = parse(&body).map_err(|f| f.code)?;
         let numbered = post.number(&body, max).map_err(|f| f.code)?;

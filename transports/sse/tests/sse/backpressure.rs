@@ -1,6 +1,6 @@
 //! Clients that don't read.
 
-use crate::both;
+use crate::everywhere;
 use crate::support::*;
 use crosspoint_core::Code;
 use crosspoint_sse::Config;
@@ -12,7 +12,7 @@ const FRAME_BYTES: usize = 1_024;
 /// What may be under way: the queue, hyper's buffer for a stream of HTTP/2, the kernel's and the client's buffers.
 const UNDER_WAY: usize = 1 << 20;
 
-both! {
+everywhere! {
     async fn what_a_client_does_not_read_stays_with_its_session(client, server) {
         let mut events = client.open(&json!([{"type": "hub:hello"}])).await;
         events.expect("hub:welcome").await;
@@ -27,7 +27,8 @@ both! {
             assert_eq!(events.expect("m").await["data"][0], n);
         }
         assert!(peer.writable.load(SeqCst) > 1);
-        assert!(events.chunks < FRAMES, "frames that wait are joined");
+        // On a socket of its own each block is a chunk; they are joined in the system call.
+        assert!(server.driver == Driver::Http1 || events.chunks < FRAMES, "frames that wait are joined");
     }
 
     async fn a_frame_larger_than_the_queue_passes(client, server) {
@@ -46,7 +47,7 @@ both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_its_end_does_not_keep_the_link() {
-    let server = serve_with(Config { close_ms: 20, ..config() }).await;
+    let server = serve_with(Driver::Http1, Config { close_ms: 20, ..config() }).await;
     let client = Client::http1(server.addr);
     let _events = client.open(&json!([{"type": "hub:hello"}])).await;
     let peer = server.hub.peer(0).await;

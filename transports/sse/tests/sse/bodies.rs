@@ -1,12 +1,12 @@
 //! Request bodies: too large, too slow, broken off.
 
-use crate::both;
+use crate::everywhere;
 use crate::support::*;
 use crosspoint_sse::Config;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-both! {
+everywhere! {
     async fn a_body_over_the_limit_is_too_large(client, server) {
         let events = client.open(&json!([{"type": "hub:hello"}])).await;
         for size in [(256 << 10) + 1, 500 << 10] {
@@ -51,7 +51,7 @@ async fn raw(server: &Server, request: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_does_not_come_is_given_up() {
-    let server = serve_with(Config { body_ms: 30, ..config() }).await;
+    let server = serve_with(Driver::Http1, Config { body_ms: 30, ..config() }).await;
     let events = Client::http1(server.addr).open(&json!([])).await;
     for (path, code) in [("/sse", "hello_timeout"), (&format!("/sse/{}", events.link), "heartbeat_timeout")] {
         let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{{\"frames\"");
@@ -63,17 +63,19 @@ async fn a_body_that_does_not_come_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunked_body_has_the_same_limit() {
-    let server = serve().await;
+    let server = serve(Driver::Http1).await;
     let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
     let body = chunk.repeat(9);
-    let request = format!("POST /sse HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{body}0\r\n\r\n");
+    let request = format!(
+        "POST /sse HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{body}0\r\n\r\n"
+    );
     let answer = raw(&server, &request).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_breaks_off_has_no_effect() {
-    let server = serve().await;
+    let server = serve(Driver::Http1).await;
     let client = Client::http1(server.addr);
     let events = client.open(&json!([{"type": "hub:hello"}])).await;
     let body = json!({"key": events.key, "start": 1, "frames": [{"type": "a", "room": "r"}]}).to_string();
@@ -84,6 +86,9 @@ async fn a_body_that_breaks_off_has_no_effect() {
     socket.shutdown().await.expect("half closed");
     let mut rest = Vec::new();
     let _ = soon(socket.read_to_end(&mut rest)).await;
-    assert_eq!(client.up(&events, 1, &json!([{"type": "a", "room": "r"}])).await.body, json!({"received": 1}));
+    assert_eq!(
+        client.up(&events, 1, &json!([{"type": "a", "room": "r"}])).await.body,
+        json!({"received": 1})
+    );
     assert_eq!(*server.hub.peer(0).await.acted.lock(), ["a"]);
 }

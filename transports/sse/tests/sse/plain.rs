@@ -1,6 +1,6 @@
 //! Plain event streams: EventSource and curl.
 
-use crate::both;
+use crate::everywhere;
 use crate::support::*;
 use crosspoint_core::frame::From;
 use crosspoint_core::wire::Draft;
@@ -23,7 +23,7 @@ fn event(offset: u64) -> crosspoint_core::SharedFrame {
     draft.place(&room, &epoch, offset, 7).frame
 }
 
-both! {
+everywhere! {
     async fn events_have_positions_and_nothing_of_the_protocol(client, server) {
         let mut events = client.get("/rooms/chat:1/events", &[("last-event-id", "e1.4.m4")]).await;
         assert_eq!(events.headers["content-type"], "text/event-stream");

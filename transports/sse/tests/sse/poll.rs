@@ -1,6 +1,6 @@
 //! Poll mode: batches, repetitions, waits, the end.
 
-use crate::both;
+use crate::everywhere;
 use crate::support::*;
 use crosspoint_core::Code;
 use crosspoint_sse::Config;
@@ -12,7 +12,7 @@ fn hello() -> Value {
 
 const LONG_MS: u64 = 19_000;
 
-both! {
+everywhere! {
     async fn the_opening_is_the_first_batch(client, server) {
         let opening = client.open_poll(&hello()).await;
         assert_eq!(opening.batch(), (1, vec!["hub:welcome"]));
@@ -134,7 +134,7 @@ both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_is_not_polled_is_gone() {
-    let server = serve_with(Config { poll_idle_ms: 20, ..config() }).await;
+    let server = serve_with(Driver::Http1, Config { poll_idle_ms: 20, ..config() }).await;
     let client = Client::http1(server.addr);
     let opening = client.open_poll(&hello()).await;
     let peer = server.hub.peer(0).await;
@@ -145,7 +145,7 @@ async fn a_link_that_is_not_polled_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_poll_is_no_silence() {
-    let server = serve_with(Config { poll_idle_ms: 1_500, ..config() }).await;
+    let server = serve_with(Driver::Http1, Config { poll_idle_ms: 1_500, ..config() }).await;
     let client = Client::http1(server.addr);
     let opening = client.open_poll(&hello()).await;
     assert_eq!(client.poll(&opening, 1, 3_200).await.batch(), (1, vec![]));
@@ -154,7 +154,7 @@ async fn a_waiting_poll_is_no_silence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_link_that_is_not_polled_is_gone() {
-    let server = serve_with(Config { close_ms: 20, ..config() }).await;
+    let server = serve_with(Driver::Http1, Config { close_ms: 20, ..config() }).await;
     let client = Client::http1(server.addr);
     client.open_poll(&hello()).await;
     let peer = server.hub.peer(0).await;

@@ -1,16 +1,16 @@
 //! Streams: the opening, frames down, the end.
 
+use crate::everywhere;
+use crate::support::*;
 use crosspoint_core::{Code, OutFrame, Transport};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::SeqCst;
-use crate::support::*;
-use crate::both;
 
 fn hello() -> Value {
     json!([{"type": "hub:hello", "data": {"version": 1}}])
 }
 
-both! {
+everywhere! {
     async fn headers_link_and_welcome_come_at_once(client, server) {
         let mut events = client.open(&hello()).await;
         for (name, value) in [
@@ -134,7 +134,7 @@ both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_are_bounded() {
-    let server = serve_with(crosspoint_sse::Config { links_max: 2, ..config() }).await;
+    let server = serve_with(Driver::Http1, crosspoint_sse::Config { links_max: 2, ..config() }).await;
     let client = Client::http1(server.addr);
     let first = client.open(&hello()).await;
     let _second = client.get("/rooms/r/events", &[]).await;

@@ -1,10 +1,10 @@
 //! POSTs up: numbers, repetitions, order, keys.
 
+use crate::everywhere;
+use crate::support::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
-use crate::support::*;
-use crate::both;
 
 async fn session(client: &Client) -> Events {
     let mut events = client.open(&json!([{"type": "hub:hello"}])).await;
@@ -20,7 +20,7 @@ fn types(numbers: impl IntoIterator<Item = u64>) -> Vec<String> {
     numbers.into_iter().map(|n| format!("m{n}")).collect()
 }
 
-both! {
+everywhere! {
     async fn lost_repeated_and_reordered_posts_take_effect_once_and_in_order(client, server) {
         let events = session(&client).await;
         let peer = server.hub.peer(0).await;
@@ -148,7 +148,7 @@ both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_stays_busy_answers_timeout() {
-    let server = serve_with(crosspoint_sse::Config { inbox_ms: 20, ..config() }).await;
+    let server = serve_with(Driver::Http1, crosspoint_sse::Config { inbox_ms: 20, ..config() }).await;
     let client = Client::http1(server.addr);
     let events = session(&client).await;
     let sent = json!([{"type": "fill", "room": "r"}, {"type": "m2", "room": "r"}]);

@@ -87,7 +87,13 @@ impl Client {
         Client { addr, h2: Some(send) }
     }
 
-    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> http::Response<Incoming> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> http::Response<Incoming> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.addr));
         for (name, value) in headers {
             request = request.header(*name, *value);

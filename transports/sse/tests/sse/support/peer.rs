@@ -1,9 +1,9 @@
+use crosspoint_core::link::BoxFuture;
 use crosspoint_core::session::{Kind, Session, Taken};
 use crosspoint_core::{
     Acceptor, Code, Fault, Flow, Frame, Limits, LinkInfo, LinkPeer, LinkSender, Message, OutFrame,
     SharedFrame,
 };
-use crosspoint_core::link::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -66,11 +66,14 @@ impl TestHub {
 
 impl Acceptor for TestHub {
     fn link_up(&self, info: LinkInfo, sender: Arc<dyn LinkSender>) -> Arc<dyn LinkPeer> {
-        let limits = Arc::new(Limits { reorder_frames_max: 8, outbox_bytes_max: 16 << 20, ..Limits::default() });
+        let limits =
+            Arc::new(Limits { reorder_frames_max: 8, outbox_bytes_max: 16 << 20, ..Limits::default() });
         let mut session = None;
         if info.subscribe.is_some() {
             match *self.refuse.lock() {
-                Some(code) => sender.close(&code.into(), Some(&OutFrame::with("hub:close", &Fault::from(code)))),
+                Some(code) => {
+                    sender.close(&code.into(), Some(&OutFrame::with("hub:close", &Fault::from(code))))
+                }
                 None => {
                     let mut listener = Session::new(0, limits.clone(), Kind::Listener);
                     let _ = listener.link_up(0, 1, 0);
