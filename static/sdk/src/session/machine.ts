@@ -137,8 +137,8 @@ export class Machine {
 
   private deliver(frame: Frame): void {
     if ((frame.type === 'hub:reply' || frame.type === 'hub:error') && frame.id !== undefined) {
-      this.up.answered(frame.id);
-      if (this.rooms.answered(frame.id, frame, this.out)) return;
+      const asked = this.up.answered(frame.id);
+      if (this.rooms.answered(frame.id, asked, frame, this.out)) return;
     }
     this.rooms.observe(frame);
     this.out.push({ op: 'event', frame });
@@ -217,26 +217,18 @@ export class Machine {
     this.config.ack_delay_ms = w.ack_delay_ms;
     const l = this.links.get(link);
     if (l) l.nextDown = w.start;
-    const first = this.identity === null;
     this.identity = { session: w.session, resume: w.resume };
     this.out.push({ op: 'welcomed', link, session: w.session, user: w.user, resumed: same });
     if (same) this.out.push({ op: 'acked', received: w.received });
-    else this.beginSession(first);
+    else this.beginSession();
     this.flush(now);
   }
 
-  private beginSession(first: boolean): void {
+  private beginSession(): void {
     this.received = this.told = 0;
     this.ackDue = null;
-    const frames = this.up.newSession((frame) => frame.id === undefined || !this.rooms.isOwn(frame.id));
+    const frames = this.up.newSession(this.rooms.rejoin(() => this.ownId()));
     if (frames > 0) this.out.push({ op: 'lost', frames });
-    if (first) return;
-    this.up.pushFront(
-      this.rooms.rejoin(
-        (room) => this.up.joins(room),
-        () => this.ownId(),
-      ),
-    );
   }
 
   /** Sends what waits, if a link carries the session. */
@@ -252,8 +244,7 @@ export class Machine {
       return true;
     }
     if (this.up.waiting >= this.config.queue_max) return false;
-    if (frame.type === 'hub:join' && frame.id === undefined) frame = { ...frame, id: this.ownId() };
-    this.rooms.sending(frame);
+    if (Rooms.wantsReply(frame) && frame.id === undefined) frame = { ...frame, id: this.ownId() };
     this.up.push(frame);
     this.flush(now);
     return true;

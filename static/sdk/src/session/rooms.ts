@@ -7,56 +7,46 @@ type Data = Record<string, unknown>;
 interface Room {
   /** How far the client has come; `null` in a room without history. */
   position: Position | null;
-  /** Where the history that a join asked for ends, until its first event comes. */
+  /** Where the history that the join asked for ends, until its first event comes. */
   replay: Position | null;
-  /** The life of the room's history that offsets count in; `null` until the newest join is answered. */
+  /** The life of the room's history that offsets count in. */
   epoch: string | null;
   /** The data of the application's join; repeated in a new session, with its own `since`. */
   options: Data;
-  /** The newest join, until it is answered; `own`: the machine's, for a new session. */
-  join: { id: string; own: boolean } | null;
+  /** The id under which it is being joined again. */
+  rejoin: string | null;
 }
 
-/** The rooms a client wants to be in, and how far it has come in each. */
+/** The rooms a client is in, as far as the hub's replies say, and how far it has come in each. */
 export class Rooms {
   private readonly rooms = new Map<string, Room>();
 
-  /** The application sends a frame: joins and leaves are remembered. */
-  sending({ type, room: name, id, data }: Frame): void {
-    if (name === undefined) return;
-    const known = this.rooms.get(name);
-    if (type === 'hub:join' && id !== undefined) {
-      const join = { id, own: false };
-      this.rooms.set(name, { position: null, replay: null, epoch: null, options: { ...record(data) }, join });
-    } else if (type === 'hub:leave') {
-      this.rooms.delete(name);
-    } else if (type === 'hub:state' && known) {
-      known.options.state = data ?? null;
-    }
+  /** Whether the reply to such a frame changes what is known here, so that it has to have an id. */
+  static wantsReply({ type }: Frame): boolean {
+    return type === 'hub:join' || type === 'hub:leave' || type === 'hub:state';
   }
 
-  /** A reply or error came with this id. `true`: it answers a join of the machine's own, and is dealt with. */
-  answered(id: string, reply: Frame, out: Output[]): boolean {
-    const found = [...this.rooms].find(([, { join }]) => join?.id === id);
-    if (!found) return false;
-    const [name, room] = found;
-    const own = room.join?.own ?? false;
-    room.join = null;
-    if (reply.type === 'hub:error') {
+  /** A reply came to the frame `asked`. `true`: it answers a join of the machine's own, and is dealt with. */
+  answered(id: string, asked: Frame | null, reply: Frame, out: Output[]): boolean {
+    const own = [...this.rooms].find(([, { rejoin }]) => rejoin === id);
+    if (own) {
+      this.rejoined(...own, reply, out);
+      return true;
+    }
+    const name = asked?.room;
+    if (!asked || name === undefined) return false;
+    const good = reply.type === 'hub:reply';
+    if (asked.type === 'hub:join' && good) {
+      const room: Room = { position: null, replay: null, epoch: null, options: { ...record(asked.data) }, rejoin: null };
+      answerJoin(room, record(reply.data) ?? {});
+      this.rooms.set(name, room);
+    } else if (asked.type === 'hub:state' && good) {
+      const room = this.rooms.get(name);
+      if (room) room.options.state = asked.data ?? null;
+    } else if (asked.type === 'hub:join' || asked.type === 'hub:leave') {
       this.rooms.delete(name);
-      const code = record(reply.data)?.code;
-      if (own) out.push({ op: 'rejoin_failed', room: name, code: typeof code === 'string' ? code : 'internal' });
-      return own;
     }
-    const data = record(reply.data) ?? {};
-    if (!own) {
-      answerJoin(room, data);
-      return false;
-    }
-    const gap = answerRejoin(room, data);
-    if (gap) out.push({ op: 'event', frame: { type: 'hub:gap', room: name, data: gap } });
-    out.push({ op: 'rejoined', room: name, data: reply.data ?? null });
-    return true;
+    return false;
   }
 
   /** A frame is handed to the application: positions move on. */
@@ -72,29 +62,33 @@ export class Rooms {
     room.replay = null;
   }
 
-  /** The joins for a new session, one per room that isn't being joined by the application anyway. */
-  rejoin(awaits: (room: string) => boolean, nextId: () => string): Frame[] {
+  /** The joins for a new session: they restore what the last one's replies had said. */
+  rejoin(nextId: () => string): Frame[] {
     const sorted = [...this.rooms].sort(([a], [b]) => (a < b ? -1 : 1));
-    return sorted
-      .filter(([name]) => !awaits(name))
-      .map(([name, room]) => {
-        const { history: _, since: __, ...data } = room.options;
-        const since = room.position ?? room.replay;
-        if (since) data.since = formatPosition(since);
-        const id = nextId();
-        room.join = { id, own: true };
-        return { type: 'hub:join', room: name, id, data };
-      });
-  }
-
-  /** Whether this id is of a join of the machine's own. */
-  isOwn(id: string): boolean {
-    return [...this.rooms.values()].some(({ join }) => join?.own === true && join.id === id);
+    return sorted.map(([name, room]) => {
+      const { history: _, since: __, ...data } = room.options;
+      const since = room.position ?? room.replay;
+      if (since) data.since = formatPosition(since);
+      room.rejoin = nextId();
+      return { type: 'hub:join', room: name, id: room.rejoin, data };
+    });
   }
 
   position(name: string): string | null {
     const position = this.rooms.get(name)?.position;
     return position ? formatPosition(position) : null;
+  }
+
+  private rejoined(name: string, room: Room, reply: Frame, out: Output[]): void {
+    if (reply.type === 'hub:error') {
+      this.rooms.delete(name);
+      const code = record(reply.data)?.code;
+      out.push({ op: 'rejoin_failed', room: name, code: typeof code === 'string' ? code : 'internal' });
+      return;
+    }
+    const gap = answerRejoin(room, record(reply.data) ?? {});
+    if (gap) out.push({ op: 'event', frame: { type: 'hub:gap', room: name, data: gap } });
+    out.push({ op: 'rejoined', room: name, data: reply.data ?? null });
   }
 }
 
@@ -112,6 +106,7 @@ function answerJoin(room: Room, data: Data): void {
 function answerRejoin(room: Room, data: Data): Data | null {
   const position = parsePosition(data.position);
   const { replay } = room;
+  room.rejoin = null;
   room.epoch = position?.epoch ?? null;
   room.replay = null;
   // The hub says what it can't recover.

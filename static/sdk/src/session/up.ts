@@ -6,10 +6,16 @@ interface Kept {
   frame: Frame;
   acked: boolean;
   answered: boolean;
+  /** The machine's own; a new session has its own again. */
+  own: boolean;
 }
 
-function awaitsReply(kept: Kept): boolean {
-  return kept.frame.id !== undefined && !kept.answered;
+function kept(frame: Frame, own: boolean): Kept {
+  return { seq: null, frame, acked: false, answered: false, own };
+}
+
+function awaitsReply({ frame, answered }: Kept): boolean {
+  return frame.id !== undefined && !answered;
 }
 
 /** Frames on their way up: numbered, kept until acknowledged; those with an `id` until they are answered. */
@@ -25,12 +31,7 @@ export class Uplink {
   }
 
   push(frame: Frame): void {
-    this.kept.push({ seq: null, frame, acked: false, answered: false });
-  }
-
-  /** Frames that go before all others. */
-  pushFront(frames: Frame[]): void {
-    this.kept.unshift(...frames.map((frame) => ({ seq: null, frame, acked: false, answered: false })));
+    this.kept.push(kept(frame, false));
   }
 
   /** The frames that the session has not been given yet, with their new numbers. */
@@ -62,30 +63,27 @@ export class Uplink {
     return true;
   }
 
-  /** The frame with this id was answered. Where it isn't acknowledged yet, its number must stay until it is. */
-  answered(id: string): void {
-    const kept = this.kept.find((k) => k.frame.id === id && awaitsReply(k));
-    if (!kept) return;
-    kept.answered = true;
+  /** The frame with this id was answered; returns it. Where it isn't acknowledged yet, its number must stay until it is. */
+  answered(id: string): Frame | null {
+    const found = this.kept.find((k) => k.frame.id === id && awaitsReply(k));
+    if (!found) return null;
+    found.answered = true;
     this.settle();
+    return found.frame;
   }
 
-  /** A new session begins: what has an id goes again, in the old order, without those that `keep` refuses. Returns how
-   * many may be lost. */
-  newSession(keep: (frame: Frame) => boolean): number {
+  /** A new session begins with the machine's `own` frames, then what has an id goes again, in the old order. Returns how many
+   * may be lost. */
+  newSession(own: Frame[]): number {
     const lost = this.kept.filter(({ seq, frame }) => seq !== null && frame.id === undefined).length;
-    this.kept = this.kept.filter((k) => (k.seq === null || awaitsReply(k)) && keep(k.frame));
-    for (const k of this.kept) {
+    const again = this.kept.filter((k) => (k.seq === null || awaitsReply(k)) && !k.own);
+    for (const k of again) {
       k.seq = null;
       k.acked = false;
     }
+    this.kept = [...own.map((frame) => kept(frame, true)), ...again];
     this.next = this.acked = 0;
     return lost;
-  }
-
-  /** Whether the application's own join of this room waits for its answer. */
-  joins(room: string): boolean {
-    return this.kept.some(({ frame }) => frame.type === 'hub:join' && frame.room === room);
   }
 
   private settle(): void {
