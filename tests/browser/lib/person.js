@@ -144,7 +144,8 @@ export class Person {
   /** Waits until all `sent` numbers of the sender are here, and asserts that each came once and in order. */
   async checkedAll(sender, sent) {
     await until(async () => (await this.checked(sender))?.last >= sent, () => this.story(`has ${sender}'s number ${sent}`));
-    assert.deepEqual(await this.checked(sender), { first: 1, last: sent, received: sent, lost: 0, doubled: 0, swapped: 0 });
+    assert.deepEqual(await this.checked(sender), { first: 1, last: sent, received: sent, lost: 0, doubled: 0, swapped: 0 },
+      `${this.name}'s check of ${sender}'s numbers`);
   }
 
   /** Asserts that nothing went wrong in the page, but for what `expected` allows. */

@@ -14,6 +14,12 @@ export function scene(hubOptions) {
       open.push(() => browser.close());
       return Person.join(browser, origin, name, room, options);
     },
+    /** Opens a browser for someone who hasn't gone anywhere yet. */
+    async visitor(name, options) {
+      const browser = await launch();
+      open.push(() => browser.close());
+      return Person.open(browser, name, options);
+    },
     async proxy(rules) {
       const proxy = await FaultProxy.start(stage.hub.address, rules);
       open.push(() => proxy.stop());
