@@ -177,10 +177,11 @@ impl Profile {
     }
 
     pub(crate) fn client_config(&self, rng: &mut Rng, limits: &Limits) -> ClientConfig {
-        // So many that a new session, in which all go again, isn't ended by their replies.
-        let queue_max = limits.outbox_bytes_max / 150;
+        // Whose replies fit into the outbox, as those of the default do.
+        let window = (limits.outbox_bytes_max / 150).clamp(1, 64);
         ClientConfig {
-            queue_max: queue_max.min(rng.within(self.queue_max) as usize),
+            queue_max: rng.within(self.queue_max) as usize,
+            window: rng.within((1, window as u64)) as usize,
             welcome_ms: rng.within((300, 1_500)),
             ..ClientConfig::default()
         }

@@ -96,7 +96,7 @@ impl Client {
             "hub:ack" | "hub:ping" | "hub:pong" => {
                 let beat = frame.parse::<Option<Beat>>().ok().flatten().unwrap_or_default();
                 if let Some(received) = beat.received
-                    && !self.hub_received(link, received)
+                    && !self.hub_received(now, link, received)
                 {
                     return;
                 }
@@ -167,11 +167,10 @@ impl Client {
         }
     }
 
-    /// Sends what waits, if a link carries the session.
+    /// Sends what waits, if a link carries the session and not too many frames are under way.
     pub(super) fn flush(&mut self, now: u64) {
         let Some(link) = self.links.current else { return };
-        let unsent: Vec<_> = self.up.unsent().collect();
-        for (seq, frame) in unsent {
+        while let Some((seq, frame)) = self.up.next_unsent(self.config.window) {
             self.transmit(now, link, Some(seq), frame);
         }
     }
@@ -195,7 +194,7 @@ impl Client {
     }
 
     /// The hub says what it has received. `false`: it can't have, and the link was given up.
-    pub(super) fn hub_received(&mut self, link: LinkId, received: u64) -> bool {
+    pub(super) fn hub_received(&mut self, now: u64, link: LinkId, received: u64) -> bool {
         if self.links.current != Some(link) {
             return true;
         }
@@ -204,6 +203,7 @@ impl Client {
             return false;
         }
         self.out.push_back(Output::Acked { received });
+        self.flush(now);
         true
     }
 

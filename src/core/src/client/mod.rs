@@ -206,7 +206,7 @@ impl Client {
             Input::Send { frame } => return self.send(now, frame),
             Input::Acked { link, received } => {
                 self.links.heard(link, now);
-                self.hub_received(link, received);
+                self.hub_received(now, link, received);
             }
             Input::Tick => self.tick(now),
             Input::Bye => self.bye(now),
@@ -267,18 +267,19 @@ impl Client {
             self.duplicates += 1;
         } else {
             self.received = seq;
-            self.deliver(frame);
+            self.deliver(now, frame);
         }
         if self.received - self.acked >= self.config.ack_every {
             self.ack(now);
         }
     }
 
-    fn deliver(&mut self, frame: Frame) {
+    fn deliver(&mut self, now: u64, frame: Frame) {
         if let "hub:reply" | "hub:error" = frame.kind.as_str()
             && let Some(id) = frame.id.clone()
         {
             let asked = self.up.answered(&id, Rooms::wants_reply);
+            self.flush(now);
             if self.rooms.answered(&id, asked, &frame, &mut self.out) {
                 return;
             }

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 pub struct ClientConfig {
     /// Frames that may wait for their acknowledgement or reply.
     pub queue_max: usize,
+    /// Of them, frames that may be under way: sent and not acknowledged or, requests aside, not answered. Their answers
+    /// must fit into the hub's outbox together, or a new session would end as the last one did.
+    pub window: usize,
     /// Silence after which a ping is sent, ms.
     pub heartbeat_ms: u64,
     /// Acknowledge at least every so many counted frames …
@@ -25,6 +28,7 @@ impl Default for ClientConfig {
     fn default() -> ClientConfig {
         ClientConfig {
             queue_max: 4096,
+            window: 64,
             heartbeat_ms: 10_000,
             ack_every: 32,
             ack_delay_ms: 1_000,

@@ -19,6 +19,11 @@ impl Kept {
         Kept { seq: None, frame, acked: false, answered: false, own }
     }
 
+    /// Its answer comes soon, and takes room in the hub's outbox. A request's comes when it comes.
+    fn under_way(&self) -> bool {
+        self.seq.is_some() && (!self.acked || (self.awaits_reply() && self.frame.to.is_none()))
+    }
+
     fn awaits_reply(&self) -> bool {
         self.frame.id.is_some() && !self.answered
     }
@@ -44,14 +49,15 @@ impl Uplink {
         self.kept.push_back(Kept::new(frame, false));
     }
 
-    /// The frames that the session has not been given yet, with their new numbers.
-    pub(super) fn unsent(&mut self) -> impl Iterator<Item = (u64, Frame)> {
-        let next = &mut self.next;
-        self.kept.iter_mut().filter(|k| k.seq.is_none()).map(move |k| {
-            *next += 1;
-            k.seq = Some(*next);
-            (*next, k.frame.clone())
-        })
+    /// The next frame that the session has not been given yet, with its new number, if fewer than `window` are under way.
+    pub(super) fn next_unsent(&mut self, window: usize) -> Option<(u64, Frame)> {
+        // What was not sent is at the end.
+        self.kept.back().filter(|k| k.seq.is_none())?;
+        let busy = self.kept.iter().filter(|k| k.under_way()).count();
+        let k = self.kept.iter_mut().find(|k| k.seq.is_none()).filter(|_| busy < window)?;
+        self.next += 1;
+        k.seq = Some(self.next);
+        Some((self.next, k.frame.clone()))
     }
 
     /// The hub has received so many; the rest was lost with the link and is unsent again. `false`: it can't have.
