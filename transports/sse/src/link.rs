@@ -56,10 +56,17 @@ struct Up {
     peer: Option<Arc<dyn LinkPeer>>,
     /// The session's inbox was full; ask `ready` before the next message.
     stalled: bool,
+    /// A hello was handed over. A POST that is repeated repeats its hello, which then means nothing.
+    greeted: bool,
 }
 
-/// Frames with their numbers.
-pub(crate) type Frames = std::vec::IntoIter<(Option<u64>, Bytes)>;
+/// A frame from a POST.
+pub(crate) struct Upward {
+    /// Its number, if it counts.
+    pub(crate) seq: Option<u64>,
+    pub(crate) text: Bytes,
+    pub(crate) hello: bool,
+}
 
 /// How far the frames of a POST got.
 pub(crate) enum Step {
@@ -110,7 +117,7 @@ impl Link {
     }
 
     /// Hands frames over, a bounded run of them.
-    pub(crate) fn receive(&self, frames: &mut Frames) -> Step {
+    pub(crate) fn receive(&self, frames: &mut std::vec::IntoIter<Upward>) -> Step {
         let mut up = self.up.lock();
         let Some(peer) = up.peer.clone() else { return Step::Gone };
         for _ in 0..RUN {
@@ -121,8 +128,11 @@ impl Link {
             if up.stalled {
                 return Step::Wait(peer.ready());
             }
-            let Some((seq, text)) = frames.next() else { continue };
-            match peer.receive(seq, Message::Text(text)) {
+            let Some(frame) = frames.next() else { continue };
+            if frame.hello && std::mem::replace(&mut up.greeted, true) {
+                continue;
+            }
+            match peer.receive(frame.seq, Message::Text(frame.text)) {
                 Flow::Continue => {}
                 Flow::Wait => up.stalled = true,
                 Flow::Stop => return Step::Stop(peer.received()),

@@ -1,7 +1,7 @@
 //! What POSTs bring up.
 
 use crate::body::Refusal;
-use crate::link::{Link, Secret, Step};
+use crate::link::{Link, Secret, Step, Upward};
 use crate::poll;
 use bytes::Bytes;
 use crosspoint_core::{Code, Fault, Frame};
@@ -38,7 +38,7 @@ pub(crate) struct Post<'a> {
 
 /// Frames with their numbers, ready to be handed over.
 pub(crate) struct Numbered {
-    frames: Vec<(Option<u64>, Bytes)>,
+    frames: Vec<Upward>,
     /// The numbers of the first and the last counted one.
     span: Option<(u64, u64)>,
 }
@@ -86,7 +86,8 @@ impl Numbered {
                 return Err(Fault::new(Code::FrameTooLarge, format!("a frame may have {max} bytes")));
             }
             // What is not a frame counts, as on every transport.
-            let counted = Frame::decode_text(&text).map_or(true, |f| f.counted());
+            let frame = Frame::decode_text(&text);
+            let counted = frame.as_ref().map_or(true, Frame::counted);
             let seq = if counted {
                 let first = span.map_or(start, |(first, _)| Some(first));
                 let Some(first) = first else {
@@ -98,7 +99,7 @@ impl Numbered {
             } else {
                 None
             };
-            frames.push((seq, text));
+            frames.push(Upward { seq, text, hello: frame.is_ok_and(|f| f.kind == "hub:hello") });
         }
         Ok(Numbered { frames, span })
     }
@@ -180,7 +181,7 @@ mod tests {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let post: Post = parse(&body).map_err(|f| f.code)?;
         let numbered = post.number(&body, max).map_err(|f| f.code)?;
-        Ok((numbered.frames.into_iter().map(|(seq, _)| seq).collect(), numbered.span))
+        Ok((numbered.frames.into_iter().map(|f| f.seq).collect(), numbered.span))
     }
 
     #[test]

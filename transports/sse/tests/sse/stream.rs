@@ -29,8 +29,11 @@ everywhere! {
 
     async fn a_probe_opens_without_hello_and_says_it_later(client, server) {
         let mut events = client.open(&json!([])).await;
-        let answer = client.up(&events, 1, &json!([{"type": "hub:hello"}, {"type": "a", "room": "r"}])).await;
-        assert_eq!((answer.status, answer.body), (200, json!({"received": 1})));
+        let frames = json!([{"type": "hub:hello"}, {"type": "a", "room": "r"}]);
+        for _ in 0..2 {
+            let answer = client.up(&events, 1, &frames).await;
+            assert_eq!((answer.status, answer.body), (200, json!({"received": 1})), "the answer may get lost");
+        }
         events.expect("hub:welcome").await;
         assert_eq!(server.hub.peer(0).await.acted_until(1).await, ["a"]);
     }

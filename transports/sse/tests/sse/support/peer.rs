@@ -149,6 +149,7 @@ impl Peer {
             self.sender.close(&fault, Some(&OutFrame::with("hub:close", &fault)));
             return Flow::Stop;
         }
+        assert!(self.session.lock().is_none(), "a link says hello once");
         let mut session = Session::new(0, self.limits.clone(), Kind::Resumable);
         session.link_up(0, 1, 0).expect("a new session takes a link");
         session.control(OutFrame::with("hub:welcome", &json!({"session": "s", "received": 0, "start": 1})));
