@@ -1,0 +1,159 @@
+//! One connection of a load: a session that acknowledges and answers pings as any client would.
+
+use super::BenchArgs;
+use crate::cli::Failure;
+use crosspoint_client::raw::WsLink;
+use crosspoint_client::{Fault, Frame};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Counted frames between two acknowledgements.
+const ACK_EVERY: u64 = 32;
+
+/// The payload of a load's event.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    /// Who published it.
+    pub(super) by: usize,
+    /// The publisher's count.
+    pub(super) n: u64,
+    /// When it was due, µs since the load began.
+    pub(super) due_us: u64,
+    pub(super) pad: String,
+}
+
+/// What all connections of a load share.
+pub(super) struct Shared {
+    pub(super) begun: Instant,
+    pub(super) received: AtomicU64,
+    pub(super) out_of_order: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new() -> Arc<Shared> {
+        Arc::new(Shared {
+            begun: Instant::now(),
+            received: AtomicU64::new(0),
+            out_of_order: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn now_us(&self) -> u64 {
+        self.begun.elapsed().as_micros() as u64
+    }
+}
+
+pub(super) struct Link {
+    link: WsLink,
+    counted: u64,
+    /// The address of this session, for messages to itself.
+    pub(super) to_self: String,
+}
+
+impl Link {
+    /// Connects, says hello, and joins the room if there is one.
+    pub(super) async fn open(args: &BenchArgs, n: usize, room: Option<&str>) -> Result<Link, Fault> {
+        let url = format!("{}/ws", args.url.trim_end_matches('/'));
+        let mut link = WsLink::open(&url).await?;
+        let hello = match &args.token {
+            Some(token) => json!({"version": 1, "token": token, "client": {"name": "bench", "version": "1"}}),
+            None => {
+                json!({"version": 1, "user": format!("bench-{n}"), "client": {"name": "bench", "version": "1"}})
+            }
+        };
+        let welcome = link.hello(&hello).await?;
+        let mut link = Link { link, counted: 0, to_self: format!("session:{}", welcome.session) };
+        if let Some(room) = room {
+            link.send(&Frame::new("hub:join").room(room).id("join")).await?;
+            loop {
+                let frame = link.next().await?;
+                match frame.kind.as_str() {
+                    "hub:reply" => break,
+                    "hub:error" => {
+                        return Err(frame
+                            .parse()
+                            .unwrap_or_else(|_| crosspoint_client::Code::Internal.into()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(link)
+    }
+
+    pub(super) async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
+        self.link.send(frame).await
+    }
+
+    /// The next frame of the hub that is not the link's own. Cancel safe up to a lost acknowledgement.
+    pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
+        loop {
+            let frame = self.link.recv().await?.ok_or(crosspoint_client::Code::Unavailable)?;
+            match frame.kind.as_str() {
+                "hub:ping" => self.send(&Frame::with("hub:pong", &json!({"received": self.counted}))).await?,
+                "hub:close" => {
+                    return Err(frame.parse().unwrap_or_else(|_| crosspoint_client::Code::Internal.into()));
+                }
+                _ if !frame.counted() => {}
+                _ => {
+                    self.counted += 1;
+                    if self.counted.is_multiple_of(ACK_EVERY) {
+                        self.send(&Frame::with("hub:ack", &json!({"received": self.counted}))).await?;
+                    }
+                    return Ok(frame);
+                }
+            }
+        }
+    }
+}
+
+/// Opens all connections, so many at a time.
+pub(super) async fn open_all(args: &BenchArgs, rooms: &[Option<String>]) -> Result<Vec<Link>, Failure> {
+    let mut links: Vec<Option<Link>> = rooms.iter().map(|_| None).collect();
+    let mut under_way = JoinSet::new();
+    let args = Arc::new(BenchArgs { url: args.url.clone(), token: args.token.clone(), ..*args });
+    let mut next = 0;
+    while next < rooms.len() || !under_way.is_empty() {
+        while next < rooms.len() && under_way.len() < args.parallel.max(1) {
+            let (args, room, n) = (args.clone(), rooms[next].clone(), next);
+            under_way.spawn(async move { (n, Link::open(&args, n, room.as_deref()).await) });
+            next += 1;
+        }
+        if let Some(done) = under_way.join_next().await {
+            let (n, link) = done?;
+            links[n] = Some(link?);
+        }
+    }
+    Ok(links.into_iter().flatten().collect())
+}
+
+/// Runs a member: counts what comes and sends what it is told to. Ends, with the latencies, when its orders end.
+pub(super) async fn member(
+    mut link: Link,
+    shared: Arc<Shared>,
+    mut orders: mpsc::Receiver<Frame>,
+) -> Result<Vec<u32>, Fault> {
+    let mut latencies = vec![];
+    let mut last: std::collections::HashMap<usize, u64> = std::collections::HashMap::new();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(frame) => link.send(&frame).await?,
+                None => return Ok(latencies),
+            },
+            frame = link.next() => {
+                let Ok(stamp) = frame?.parse::<Stamp>() else { continue };
+                latencies.push(shared.now_us().saturating_sub(stamp.due_us).min(u32::MAX.into()) as u32);
+                shared.received.fetch_add(1, Ordering::Relaxed);
+                if last.insert(stamp.by, stamp.n).is_some_and(|before| before >= stamp.n) {
+                    shared.out_of_order.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
