@@ -167,7 +167,7 @@ impl Client {
         }
     }
 
-    /// Sends what waits, if a link carries the session and not too many frames are under way.
+    /// Sends what waits, if a link carries the session and not too many replies are due.
     pub(super) fn flush(&mut self, now: u64) {
         let Some(link) = self.links.current else { return };
         while let Some((seq, frame)) = self.up.next_unsent(self.config.window) {

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 pub struct ClientConfig {
     /// Frames that may wait for their acknowledgement or reply.
     pub queue_max: usize,
-    /// Of them, frames that may be under way: sent and not acknowledged or, requests aside, not answered. Their answers
-    /// must fit into the hub's outbox together, or a new session would end as the last one did.
+    /// Of them, frames that may be sent and wait for their reply, requests aside. The replies must fit into the hub's
+    /// outbox together, or a new session would end as the last one did.
     pub window: usize,
     /// Silence after which a ping is sent, ms.
     pub heartbeat_ms: u64,

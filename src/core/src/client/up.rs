@@ -21,7 +21,7 @@ impl Kept {
 
     /// Its answer comes soon, and takes room in the hub's outbox. A request's comes when it comes.
     fn under_way(&self) -> bool {
-        self.seq.is_some() && (!self.acked || (self.awaits_reply() && self.frame.to.is_none()))
+        self.seq.is_some() && self.awaits_reply() && self.frame.to.is_none()
     }
 
     fn awaits_reply(&self) -> bool {
