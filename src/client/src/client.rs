@@ -147,9 +147,9 @@ impl Client {
     /// one without until it is acknowledged in this session, a volatile one never. The reply to an `id` comes as an event.
     ///
     /// # Errors
-    /// `limit_exceeded`: too many frames wait. `frame_too_large`. The fault for which the client was closed.
+    /// `limit_exceeded`: too many frames wait. `bad_frame`, `frame_too_large`. The fault for which the client was closed.
     pub fn send_frame(&self, frame: Frame) -> Result<(), Fault> {
-        self.check(&frame)?;
+        let frame = self.check(frame)?;
         let place = match frame.counted() {
             true => Some(self.shared.places.try_acquire().map_err(|_| self.full())?),
             false => None,
@@ -167,7 +167,7 @@ impl Client {
     ///
     /// # Errors
     /// What the hub answered with `hub:error`; `timeout` (a frame that was sent goes on being sent all the same);
-    /// `frame_too_large`; the fault for which the client was closed.
+    /// `bad_frame`, `frame_too_large`; the fault for which the client was closed.
     pub async fn call(&self, frame: Frame) -> Result<Frame, Fault> {
         let reply = self.exchange(frame, self.shared.options.reply_timeout).await?;
         if reply.kind == "hub:error" { Err(fault_in(&reply)) } else { Ok(reply) }
@@ -176,7 +176,7 @@ impl Client {
     /// The same; a `hub:error` is an answer as well.
     pub(crate) async fn exchange(&self, mut frame: Frame, within: Duration) -> Result<Frame, Fault> {
         frame.id.get_or_insert_with(|| self.ids.next());
-        self.check(&frame)?;
+        let frame = self.check(frame)?;
         let (reply, answer) = oneshot::channel();
         let answered = timeout(within, async {
             let place = self.shared.places.acquire().await.map_err(|_| self.closed())?;
@@ -203,14 +203,19 @@ impl Client {
         status.fault.clone().unwrap_or_else(|| Fault::new(Code::Bye, "the client is closed"))
     }
 
-    /// A frame that the hub would refuse would be sent again and again.
-    fn check(&self, frame: &Frame) -> Result<(), Fault> {
+    /// A frame that the hub can't read would be sent again and again, and never be answered.
+    fn check(&self, frame: Frame) -> Result<Frame, Fault> {
+        let bad = |text: String| Fault::new(Code::BadFrame, text);
+        if Frame::is_link_kind(&frame.kind) {
+            return Err(bad(format!("`{}` is said by the client itself", frame.kind)));
+        }
+        let frame = frame.check().map_err(|e| bad(e.to_string()))?;
         let max = self.shared.frame_bytes_max.load(Ordering::Relaxed);
         let payload = frame.data.as_ref().map_or(0, |d| d.get().len())
             + frame.payload.as_ref().map_or(0, |p| p.len().saturating_mul(4) / 3);
         // Exactly only where it may matter; what else a frame has is short.
         if max == 0 || payload < max / 2 || frame.encode_text().len() <= max {
-            return Ok(());
+            return Ok(frame);
         }
         Err(Fault::new(Code::FrameTooLarge, format!("a frame may have {max} bytes, as JSON text")))
     }

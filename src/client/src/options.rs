@@ -22,6 +22,9 @@ pub struct Options {
     /// Asks the hub which transports to try. `false`: open the first one at once, at its usual address, with the token in
     /// the hello. Default `true`.
     pub negotiate: bool,
+    /// Looks for a transport that the hub ranks higher, in the background, and moves up to it. Not after a
+    /// [`move_to`](crate::Client::move_to), until the link is lost. Default `true`.
+    pub auto_upgrade: bool,
     /// The waits between attempts.
     pub backoff: BackoffOptions,
     /// How long [`Client::ready`](crate::Client::ready) waits. Default 30 s.
@@ -50,6 +53,7 @@ impl Options {
             info: None,
             transports: Transport::ALL.to_vec(),
             negotiate: true,
+            auto_upgrade: true,
             backoff: BackoffOptions::default(),
             ready_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),

@@ -184,7 +184,11 @@ impl Frame {
         frame.check()
     }
 
-    fn check(mut self) -> Result<Frame, FrameError> {
+    /// The same frame, if its names have the lengths that the protocol allows.
+    ///
+    /// # Errors
+    /// [`FrameError::Length`].
+    pub fn check(mut self) -> Result<Frame, FrameError> {
         fn fits(name: &'static str, v: &Option<String>, max: usize) -> Result<(), FrameError> {
             match v {
                 Some(v) if v.is_empty() || v.len() > max || v.bytes().any(|b| b.is_ascii_control()) => {

@@ -84,6 +84,7 @@ impl Driver {
                 self.connect.candidates = list;
             }
         }
+        self.look();
         let forbidden = |t: Transport| !self.connect.allowed.contains(&t);
         if self.connect.current.as_ref().is_some_and(|c| forbidden(c.transport)) {
             self.move_among(&Transport::ALL, "manual", None);

@@ -203,7 +203,9 @@ impl Driver {
         let overtaken = fault.code == Code::Replaced && !said;
         let Some(current) = self.connect.current.take_if(|c| c.id == id && !overtaken) else { return };
         let c = &mut self.connect;
-        if now.saturating_sub(current.at) >= STABLE_MS {
+        let lived_ms = now.saturating_sub(current.at);
+        self.moving.lost(lived_ms);
+        if lived_ms >= STABLE_MS {
             c.backoff.reset();
             c.quick = true;
         }
@@ -211,9 +213,13 @@ impl Driver {
             c.memory.failed(current.transport, fault.code.name(), now);
         }
         self.disconnected(&fault);
+        if self.connect.racing.as_ref().is_some_and(|r| r.cause == "up") {
+            // It would be waited for while other ways are known to work.
+            self.stop_race(fault.clone());
+        }
         if self.connect.racing.is_none() && self.ended.is_none() {
-            // The session outlives its link.
-            let retry = if said { fault.retry } else { Retry::Now };
+            // The session outlives its link; `replaced` can only come of a hello of ours that was overtaken.
+            let retry = if said && fault.code != Code::Replaced { fault.retry } else { Retry::Now };
             self.failed(Fault { retry, ..fault });
         }
     }

@@ -19,6 +19,7 @@ use crate::status::Status;
 use connect::Connect;
 use crosspoint_core::client::{Client as Machine, ClientConfig, Input, LinkId, QueueFull};
 use crosspoint_core::{Code, Fault};
+use moving::Moving;
 use replies::Replies;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) struct Driver {
     /// Links on their way out.
     closing: JoinSet<()>,
     connect: Connect,
+    moving: Moving,
     replies: Replies,
     status: watch::Sender<Status>,
     /// Places in the queue that the machine's frames take.
@@ -82,6 +84,7 @@ impl Driver {
             post_bytes_max: Arc::new(AtomicUsize::new(POST_BYTES)),
             closing: JoinSet::new(),
             connect: Connect::new(options),
+            moving: Moving::new(),
             replies: Replies::default(),
             status,
             held: 0,
@@ -132,7 +135,10 @@ impl Driver {
 
     fn wake_at(&self, stalled: bool) -> u64 {
         let machine = self.machine.deadline();
-        if stalled { machine } else { machine.min(self.connect.deadline()) }
+        if stalled {
+            return machine;
+        }
+        machine.min(self.connect.deadline()).min(self.moving.deadline())
     }
 
     fn tick(&mut self, stalled: bool) {
@@ -144,6 +150,7 @@ impl Driver {
         let _ = self.input(Input::Tick);
         if !stalled {
             self.connect_due(now);
+            self.moving_due(now);
         }
         self.settle();
     }

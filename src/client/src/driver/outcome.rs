@@ -31,7 +31,7 @@ impl Driver {
             Output::Lost { frames } => self.emit(ClientEvent::Lost(frames)),
             Output::Move { to, reason, within_ms } => {
                 tracing::debug!(?to, reason, within_ms, "the hub asks for another link");
-                self.asked_to_move(to.as_deref());
+                self.asked_to_move(to, within_ms);
             }
             Output::Rtt { ms, .. } => {
                 self.status.send_modify(|s| s.rtt_ms = Some(ms));

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 pub(super) struct Racing {
     pub(super) race: Race,
-    cause: &'static str,
+    pub(super) cause: &'static str,
     began: u64,
     /// The runners' links, by place.
     ids: Vec<Option<LinkId>>,
@@ -94,8 +94,9 @@ impl Driver {
                 if let Some(Racing { done: Some(done), .. }) = self.connect.racing.take() {
                     let _ = done.send(Err(fault.clone()));
                 }
-                if self.connect.current.is_none() {
-                    self.failed(fault);
+                match self.connect.current {
+                    Some(_) => self.look(),
+                    None => self.failed(fault),
                 }
             }
         }
@@ -188,6 +189,7 @@ impl Driver {
         let ms = now.saturating_sub(racing.began);
         self.emit(ClientEvent::Session { session, user, resumed });
         self.emit(ClientEvent::Transport { transport, previous, cause, ms });
+        self.settled(cause, racing.done.is_some());
         if let Some(done) = racing.done {
             let _ = done.send(Ok(()));
         }

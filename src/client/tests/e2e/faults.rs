@@ -70,9 +70,9 @@ async fn every_third_answer_dropped_changes_no_count() {
     for by in [Transport::Sse, Transport::SsePoll] {
         println!("by {by}");
         let lossy = Rules::http(Match::post("/sse/").every(3), Action::DropResponse { with: End::Reset });
-        let (_hub, proxy, url) = behind(lossy).await;
+        let (hub, proxy, url) = behind(lossy).await;
         let options = Options { transports: vec![by], ..any(&url, "alice") };
-        under_load(options, &format!("{}", _hub.url()), |alice: Client| async move {
+        under_load(options, &hub.url(), |alice: Client| async move {
             let enough = async {
                 while proxy.log().count(|e| matches!(e, proxy::Event::ResponseDropped { .. })) < 20 {
                     tokio::time::sleep(Duration::from_millis(20)).await;

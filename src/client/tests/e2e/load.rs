@@ -18,7 +18,7 @@ fn publisher(client: Client, mut over: watch::Receiver<bool>) -> JoinHandle<u64>
         while !*over.borrow_and_update() {
             ticks.tick().await;
             // Half of them without an id: only the session's own count protects those.
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 let client = client.clone();
                 let mut sent =
                     Box::pin(async move { client.publish(CHAT, "n", &n, PublishOptions::default()).await });

@@ -1,5 +1,7 @@
 //! The client against the real hub, in one process, over loopback. No wait here is anything but a deadline.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod faults;
 mod links;
 mod load;

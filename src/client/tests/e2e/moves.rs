@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use crosspoint_client::{ClientEvent, Code, PublishOptions, State, Transport};
+use crosspoint_tests::proxy::{self, Action, FaultProxy, Match, Rules};
 
 fn transport(event: ClientEvent) -> Option<(Transport, Option<Transport>, &'static str)> {
     match event {
@@ -22,6 +23,19 @@ async fn a_move_is_told_and_keeps_the_session() {
     within(client.move_to(Transport::Sse)).await.unwrap();
     assert_eq!(event(&mut events, transport).await.1, Some(Transport::Sse));
     assert_eq!((client.status().session, client.counts().moves), (session, 2));
+}
+
+#[tokio::test]
+async fn the_session_moves_up_when_the_better_transport_works_again() {
+    let hub = hub().await;
+    let proxy = FaultProxy::start(proxy::Options::new(hub.addr())).await.unwrap();
+    proxy.set(Rules::http(Match::upgrade(), Action::StripUpgrade)).await.unwrap();
+    let (client, mut events) = connect(any(&format!("http://{}", proxy.address()), "alice")).await;
+    assert_eq!(event(&mut events, transport).await, (Transport::Sse, None, "connect"));
+    proxy.set(Rules::default()).await.unwrap();
+    let up = (Transport::WebSocket, Some(Transport::Sse), "up");
+    assert_eq!(event(&mut events, transport).await, up);
+    assert_eq!(client.counts().reconnects, 0);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ async fn what_was_missed_comes_after_the_loss() {
         let (alice, _a) = joined(options(&hub, "alice", Transport::WebSocket), CHAT).await;
         let (bob, mut b) = joined(options(&hub, "bob", by), CHAT).await;
         let before = bob.status().session;
-        assert!(event(&mut b, session).await == false);
+        assert!(!event(&mut b, session).await);
         bob.kill_link().await.unwrap();
         for n in 0..20 {
             alice.publish(CHAT, "n", &n, PublishOptions::default()).await.unwrap();

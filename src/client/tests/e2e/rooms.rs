@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use crosspoint_client::{
-    AnswerError, Client, Code, HistoryOptions, JoinOptions, Options, PublishOptions, RequestError, Transport,
+    AnswerError, Client, Code, Frame, HistoryOptions, JoinOptions, Options, PublishOptions, RequestError,
+    Transport,
 };
 use serde_json::{Map, json};
 
@@ -33,6 +34,9 @@ async fn publishes_are_answered_and_reach_every_member() {
         let second = alice.publish(CHAT, "msg", "hello", again).await.unwrap();
         assert_eq!((second.offset, second.duplicate), (Some(1), true));
         assert_eq!(alice.leave("elsewhere").await.unwrap_err().code, Code::NotJoined);
+        let long = "r".repeat(257);
+        assert_eq!(alice.leave(&long).await.unwrap_err().code, Code::BadFrame);
+        assert_eq!(alice.send_frame(Frame::new("hub:bye")).unwrap_err().code, Code::BadFrame);
     })
     .await;
 }
