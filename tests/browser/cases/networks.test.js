@@ -84,3 +84,20 @@ test('a blocked transport is left at once', async () => {
   bob.assertQuiet();
   await stage.close();
 });
+
+test('the hub restarts and everyone comes back', async () => {
+  const ada = await stage.person('Ada', { room: 'restart' });
+  const bob = await stage.person('Bob', { room: 'restart' });
+  await bob.move('sse');
+  await ada.seesMember('Bob', { transport: 'sse' });
+  assert.deepEqual(await stage.hub.restart(), { code: 0, signal: null });
+  await bob.say('Anyone?');
+  await ada.reads('Anyone?', 'Bob');
+  await ada.say('Here I am');
+  await bob.reads('Here I am', 'Ada');
+  await ada.seesMember('Bob');
+  await bob.seesMember('Ada');
+  ada.assertQuiet(brokenByProxy);
+  bob.assertQuiet(brokenByProxy);
+  await stage.close();
+});

@@ -10,18 +10,30 @@ export class Hub {
     const hub = new Hub();
     hub.address = `127.0.0.1:${await freePort()}`;
     hub.origin = `http://${hub.address}`;
-    hub.process = new Process(binary('crosspoint'), ['serve', '--dev', '--listen', hub.address, ...args], { log: 'hub', env });
-    const ready = async () => (await fetch(`${hub.origin}/readyz`).catch(() => null))?.ok;
-    const ended = hub.process.exited.then(({ code }) => {
+    hub.command = [['serve', '--dev', '--listen', hub.address, ...args], { log: 'hub', env }];
+    await hub.run();
+    return hub;
+  }
+
+  async run() {
+    this.process = new Process(binary('crosspoint'), ...this.command);
+    const ready = async () => (await fetch(`${this.origin}/readyz`).catch(() => null))?.ok;
+    const ended = this.process.exited.then(({ code }) => {
       throw new Error(`the hub ended with ${code}: see tests/output/hub.log`);
     });
-    await Promise.race([until(ready, 'the hub is ready', READY_MS), ended, hub.process.failed]);
     ended.catch(() => {});
-    return hub;
+    await Promise.race([until(ready, 'the hub is ready', READY_MS), ended, this.process.failed]);
   }
 
   stop() {
     return this.process.stop();
+  }
+
+  /** Ends and comes back at the same address, with nothing remembered. Returns how the first life ended. */
+  async restart() {
+    const end = await this.stop();
+    await this.run();
+    return end;
   }
 }
 
