@@ -99,10 +99,15 @@ impl Running {
         &self.hub
     }
 
-    /// Takes no new clients, lets those here move away (at most `shutdown.drain_ms`), finishes requests, closes everything.
-    pub async fn shutdown(self) {
+    /// Takes no new clients and lets those here move away, at most `shutdown.drain_ms`. Requests are still answered.
+    pub async fn drain(&self) {
         self.app.begin_drain();
         self.hub.drain(self.drain).await;
+    }
+
+    /// Drains, finishes requests, closes everything.
+    pub async fn shutdown(self) {
+        self.drain().await;
         self.phase.send_replace(Phase::Closing);
         // Fails only when the task was aborted, which nobody does.
         let _ = self.accepting.await;

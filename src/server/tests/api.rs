@@ -1,4 +1,6 @@
 //! The API for backends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{KEY, Ws, api, dev, get, post, secured, send, start};

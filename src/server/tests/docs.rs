@@ -1,4 +1,5 @@
 //! docs/configuration.md lists every key with its default, and no other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crosspoint::config::Config;
 use crosspoint_hub::Namespace;

@@ -1,4 +1,6 @@
 //! POST /negotiate, and that its ticket opens a session.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{Ws, dev, post, secured, send, start, token};

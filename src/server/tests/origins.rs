@@ -1,4 +1,6 @@
 //! CORS, the origin check, cookies and addresses.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::{Ws, dev, secured, send, start, token};

@@ -1,8 +1,12 @@
 //! The commands of the binary. Each ends with an exit code: 0 done, 1 failed, 2 misused (clap's).
 
+mod bench;
 mod check;
+mod connect;
 mod options;
+mod publish;
 mod serve;
+mod subscribe;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +27,12 @@ enum Command {
     Serve(options::ConfigOptions),
     /// Make a token for a user.
     Token(token::TokenOptions),
+    /// Publish to a room.
+    Publish(publish::PublishArgs),
+    /// Print a room's events.
+    Subscribe(subscribe::SubscribeArgs),
+    /// Put a load on a running hub, and measure.
+    Bench(bench::BenchArgs),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -40,6 +50,9 @@ impl Cli {
         let done = match self.command {
             Command::Serve(options) => serve::serve(&options),
             Command::Token(options) => token::token(&options),
+            Command::Publish(args) => publish::publish(&args),
+            Command::Subscribe(args) => subscribe::subscribe(&args),
+            Command::Bench(args) => bench::bench(&args),
             Command::Config(ConfigCommand::Check(options)) => check::check(&options),
         };
         match done {

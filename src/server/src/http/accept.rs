@@ -14,6 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 const PAUSE: Duration = Duration::from_millis(100);
 /// Complaints about that come so often at most.
 const COMPLAINT_EVERY: u32 = 100;
+/// How long sent bytes may stay unacknowledged (RFC 5482).
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 /// Accepts until told to stop. Each connection holds one of `slots`.
 pub(crate) async fn run(
@@ -37,8 +40,7 @@ pub(crate) async fn run(
         match accepted {
             Ok((stream, peer, slot)) => {
                 failures = 0;
-                // Fails only on a connection that is gone already.
-                let _ = stream.set_nodelay(true);
+                prepare(&stream);
                 app.counters.accepted.fetch_add(1, Ordering::Relaxed);
                 app.counters.connections.fetch_add(1, Ordering::Relaxed);
                 let (app, serving) = (app.clone(), server.clone().serve(stream, peer, phase.clone()));
@@ -59,6 +61,14 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Small writes leave at once, and a peer that acknowledges nothing is given up by the system. Either fails only on a connection that is
+/// gone already, which the first read finds out.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
 }
 
 /// The client gave up while it waited: the next one may be fine (accept(2)).

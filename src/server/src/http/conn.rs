@@ -1,16 +1,19 @@
 //! One connection, from its first byte to its last.
 
+use super::body::Body;
 use super::reply::Reply;
 use super::serve::Peer;
 use super::stack::Front;
 use crate::config::Http;
+use crosspoint_sse::{Handover, Http1};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use std::convert::Infallible;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +21,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+
+/// What an HTTP/2 client sends first (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The wait for the rest of what may be a preface; it comes in one segment from all that is known.
+const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What connections are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,100 +40,170 @@ pub(crate) enum Phase {
 
 /// What all connections share.
 pub(crate) struct Server {
-    pub(crate) front: Front,
-    builder: Builder<TokioExecutor>,
+    front: Front,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
-    first_request: Duration,
+    patience: Duration,
 }
 
 impl Server {
     pub(crate) fn new(front: Front, tls: Option<TlsAcceptor>, config: &Http) -> Server {
-        let header = Duration::from_millis(config.header_ms);
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
+        let patience = Duration::from_millis(config.header_ms);
+        let mut http1 = http1::Builder::new();
+        http1
             .timer(TokioTimer::new())
-            .header_read_timeout(header)
+            .header_read_timeout(patience)
             .max_buf_size(config.header_bytes_max)
             .half_close(false);
-        builder
-            .http2()
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
             .max_concurrent_streams(256)
             .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
             .max_send_buf_size(64 << 10);
-        Server { front, builder, tls, first_request: header }
+        Server { front, http1, http2, tls, patience }
     }
 
-    /// Serves a connection until it ends, is told to, or has sent no request in time.
+    /// Serves a connection until it ends, is told to, or has sent no request in time. Idle event streams spend their lives in here:
+    /// what only other connections need is boxed.
     pub(crate) async fn serve(
         self: Arc<Server>,
         stream: TcpStream,
         peer: Peer,
-        phase: watch::Receiver<Phase>,
+        mut phase: watch::Receiver<Phase>,
     ) {
-        match self.tls.clone() {
-            None => self.run(TokioIo::new(stream), peer, phase).await,
-            Some(tls) => match tokio::time::timeout(self.first_request, tls.accept(stream)).await {
-                // A TLS session is large whatever is done; boxing it keeps plain connections small.
-                Ok(Ok(stream)) => Box::pin(self.run(TokioIo::new(stream), peer, phase)).await,
-                Ok(Err(e)) => tracing::debug!(error = %e, "no TLS session"),
-                Err(_) => tracing::debug!("no TLS session in time"),
-            },
+        if let Some(tls) = self.tls.clone() {
+            return Box::pin(self.secure(tls, stream, peer, phase)).await;
+        }
+        match Box::pin(self.begin(is_http2(&stream), &mut phase)).await {
+            Some(true) => Box::pin(self.run_http2(stream, peer, phase)).await,
+            Some(false) => self.run_http1(stream, peer, phase).await,
+            None => {}
         }
     }
 
-    async fn run<I>(&self, io: I, peer: Peer, mut phase: watch::Receiver<Phase>)
+    async fn secure(
+        &self,
+        tls: TlsAcceptor,
+        stream: TcpStream,
+        peer: Peer,
+        mut phase: watch::Receiver<Phase>,
+    ) {
+        let Some(stream) = self.begin(tls.accept(stream), &mut phase).await else { return };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            return self.run_http2(stream, peer, phase).await;
+        }
+        let entry = Entry::new(self, peer, None);
+        let conn = self.http1.serve_connection(TokioIo::new(stream), entry).with_upgrades();
+        drive(conn, |c| c.graceful_shutdown(), phase).await;
+    }
+
+    /// What a connection begins with, if it comes in time and before the end.
+    async fn begin<T>(
+        &self,
+        beginning: impl Future<Output = io::Result<T>>,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Option<T> {
+        tokio::select! {
+            begun = tokio::time::timeout(self.patience, beginning) => match begun {
+                Ok(Ok(begun)) => return Some(begun),
+                Ok(Err(e)) => tracing::debug!(error = %e, "connection did not begin"),
+                Err(_) => tracing::debug!("connection did not begin in time"),
+            },
+            _ = phase.wait_for(|p| *p > Phase::Open) => {}
+        }
+        None
+    }
+
+    async fn run_http1(&self, stream: TcpStream, peer: Peer, phase: watch::Receiver<Phase>) {
+        let handover = Handover::default();
+        let entry = Entry::new(self, peer, Some(handover.clone()));
+        let conn = Http1::new(&self.http1, stream, handover, entry);
+        drive(conn, |mut c| c.graceful_shutdown(), phase).await;
+    }
+
+    async fn run_http2<I>(&self, io: I, peer: Peer, phase: watch::Receiver<Phase>)
     where
-        I: Read + Write + Unpin + Send + 'static,
+        TokioIo<I>: Read + Write + Unpin + Send + 'static,
     {
-        let asked = Arc::new(AtomicBool::new(false));
-        let entry = Entry { front: self.front.clone(), peer, asked: asked.clone() };
-        let mut conn = pin!(self.builder.serve_connection_with_upgrades(io, entry));
-        let mut patience = Some(Box::pin(tokio::time::sleep(self.first_request)));
-        loop {
-            tokio::select! {
-                ended = conn.as_mut() => {
-                    if let Err(e) = ended {
-                        tracing::debug!(error = %e, "connection broke");
-                    }
-                    return;
+        let entry = Entry::new(self, peer, None);
+        let asked = entry.asked.clone();
+        let conn = self.http2.serve_connection(TokioIo::new(io), entry);
+        // hyper bounds the time of HTTP/1 heads, but not of HTTP/2's beginning.
+        let impatience = async {
+            tokio::time::sleep(self.patience).await;
+            if asked.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = drive(conn, |c| c.graceful_shutdown(), phase) => {}
+            () = impatience => {}
+        }
+    }
+}
+
+/// Runs a connection through the phases.
+async fn drive<C, E>(conn: C, finish: impl Fn(Pin<&mut C>), mut phase: watch::Receiver<Phase>)
+where
+    C: Future<Output = Result<(), E>>,
+    E: std::error::Error,
+{
+    let mut conn = pin!(conn);
+    loop {
+        tokio::select! {
+            ended = conn.as_mut() => {
+                if let Err(e) = ended {
+                    tracing::debug!(error = %e, "connection broke");
                 }
-                () = expired(&mut patience) => {
-                    // hyper bounds the time of HTTP/1 heads, but not of the bytes that tell HTTP/1 from HTTP/2.
-                    if !asked.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    patience = None;
-                }
-                changed = phase.changed() => {
-                    let now = if changed.is_ok() { *phase.borrow() } else { Phase::Closed };
-                    match now {
-                        Phase::Open => {}
-                        Phase::Closing => conn.as_mut().graceful_shutdown(),
-                        Phase::Closed => return,
-                    }
+                return;
+            }
+            changed = phase.changed() => {
+                let now = if changed.is_ok() { *phase.borrow() } else { Phase::Closed };
+                match now {
+                    Phase::Open => {}
+                    Phase::Closing => finish(conn.as_mut()),
+                    Phase::Closed => return,
                 }
             }
         }
     }
 }
 
-async fn expired(patience: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
-    match patience {
-        Some(sleep) => sleep.as_mut().await,
-        None => std::future::pending().await,
+/// Whether the client begins as HTTP/2 clients do. Nothing is taken from the stream.
+async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut seen = [0; PREFACE.len()];
+    loop {
+        let n = stream.peek(&mut seen).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !PREFACE.starts_with(&seen[..n]) {
+            return Ok(false);
+        }
+        if n == PREFACE.len() {
+            return Ok(true);
+        }
+        tokio::time::sleep(PREFACE_PAUSE).await;
     }
 }
 
 /// The front, as one connection sees it.
-#[derive(Clone)]
 struct Entry {
     front: Front,
     peer: Peer,
+    /// Where event streams leave hyper, on plain connections of HTTP/1.
+    handover: Option<Handover>,
     asked: Arc<AtomicBool>,
+}
+
+impl Entry {
+    fn new(server: &Server, peer: Peer, handover: Option<Handover>) -> Entry {
+        Entry { front: server.front.clone(), peer, handover, asked: Arc::default() }
+    }
 }
 
 impl Service<Request<Incoming>> for Entry {
@@ -135,6 +213,14 @@ impl Service<Request<Incoming>> for Entry {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.asked.store(true, Ordering::Relaxed);
-        self.front.call(self.peer, request)
+        let (version, handover) = (request.version(), self.handover.clone());
+        let answer = self.front.call(self.peer, request);
+        Box::pin(async move {
+            let (mut head, mut body) = answer.await?.into_parts();
+            if let (Body::Sse(stream), Some(handover)) = (&mut body, handover) {
+                handover.offer(version, &mut head.headers, stream);
+            }
+            Ok(Reply::from_parts(head, body))
+        })
     }
 }

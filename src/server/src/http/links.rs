@@ -8,6 +8,7 @@ use super::reply::{self, Reply};
 use crosspoint_core::link::Subscribe;
 use crosspoint_core::{Code, Fault, LinkInfo};
 use crosspoint_sse::SseBody;
+use crosspoint_websocket::serve_tcp;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -29,7 +30,15 @@ pub(super) fn websocket(app: &App, info: LinkInfo, request: &Request<Incoming>) 
             if let Err(fault) = app.takes_clients() {
                 return reply::fault(&fault);
             }
-            drop(accept.serve(info, app.acceptor.clone(), app.websocket));
+            let (acceptor, config) = (app.acceptor.clone(), app.websocket);
+            tokio::spawn(async move {
+                // Without an upgraded connection the client has gone before the response left.
+                let Ok(upgraded) = accept.into_inner().await else { return };
+                match crosspoint_sse::into_socket(upgraded) {
+                    Ok((socket, early)) => serve_tcp(socket, early, info, &acceptor, config),
+                    Err(upgraded) => crosspoint_websocket::serve(upgraded, info, &acceptor, config),
+                };
+            });
             response.map(|()| Body::empty())
         }
         Err(refusal) => {

@@ -119,14 +119,10 @@ fn host<B>(request: &Request<B>) -> Option<String> {
     Some(host.to_ascii_lowercase())
 }
 
-/// The host of an authority, without its port.
+/// The host of an authority, without its port; an IPv6 address stays in its brackets.
 fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
-        Some((host, port))
-            if port.bytes().all(|b| b.is_ascii_digit()) && !(host.contains(':') && !host.ends_with(']')) =>
-        {
-            host
-        }
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,
     }
 }

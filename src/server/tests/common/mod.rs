@@ -1,5 +1,6 @@
 //! A server on a free port, and a small HTTP client.
 #![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
 use crosspoint::auth::jwt::{Claims, Hs256};

@@ -1,0 +1,308 @@
+//! The binary: exit codes, what it prints, and what it never prints.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{PATIENCE, SECRET};
+use crosspoint::auth::jwt::Hs256;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
+
+fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+    // No crosspoint.toml of the present folder, no variable of the present shell.
+    command.current_dir(std::env::temp_dir()).env_clear().args(args).envs(env.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command(args, env).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A hub in a process of its own, killed at the latest with the test.
+struct Hub {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Hub {
+    fn start(args: &[&str], env: &[(&str, &str)]) -> Hub {
+        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+        let mut child = command(&args, env).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap();
+        let addr = url.trim_start_matches("http://").trim_end_matches('/').parse();
+        Hub { addr: addr.unwrap_or_else(|_| panic!("{line}")), child }
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.replace('\n', "\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Exit code and standard error.
+    fn end(mut self) -> (i32, String) {
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status.code().unwrap_or(-1), stderr);
+            }
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn config_check_prints_what_is_in_force_or_what_is_wrong() {
+    let (code, out, _) = run(
+        &["config", "check", "--set", "limits.rooms_max=7"],
+        &[("CROSSPOINT_AUTH__JWT_SECRET", SECRET), ("CROSSPOINT_AUTH__API_KEYS", "a-secret-key-of-mine")],
+    );
+    assert_eq!((code, out.lines().next()), (0, Some("ok")));
+    assert!(out.contains("rooms_max = 7\n") && out.contains("jwt_secret = \"<secret>\""), "{out}");
+    assert!(!out.contains(SECRET) && !out.contains("a-secret-key-of-mine"));
+    let again: toml::Table = out.strip_prefix("ok\n").unwrap().parse().unwrap();
+    assert_eq!(again["limits"]["rooms_max"].as_integer(), Some(7));
+
+    let (code, out, err) =
+        run(&["config", "check", "--listen", "0.0.0.0:1"], &[("CROSSPOINT_LOG__LEVEL", "info")]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("`listen.addr` (flag --listen)") && err.contains("set auth.jwt_secret"), "{err}");
+    let (code, _, err) = run(&["config", "check", "--set", "x=1", "--threads", "many"], &[]);
+    assert!(code == 1 && err.contains("2 errors") && err.contains("`x` (flag --set x=…)"), "{err}");
+    assert_eq!(run(&["config", "check", "--nonsense"], &[]).0, 2);
+}
+
+#[test]
+fn the_file_is_found_by_flag_variable_or_name() {
+    let path = std::env::temp_dir().join(format!("crosspoint-cli-{}.toml", std::process::id()));
+    std::fs::write(&path, "threads = 3\n").unwrap();
+    let path_text = path.to_str().unwrap();
+    let (_, by_flag, _) =
+        run(&["config", "check", "--config", path_text], &[("CROSSPOINT_CONFIG", "/nowhere")]);
+    let (_, by_variable, _) = run(&["config", "check"], &[("CROSSPOINT_CONFIG", path_text)]);
+    assert!(by_flag.contains("threads = 3\n") && by_variable.contains("threads = 3\n"));
+    let folder = std::env::temp_dir().join(format!("crosspoint-cli-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(&path, folder.join("crosspoint.toml")).unwrap();
+    let by_name = command(&["config", "check"], &[]).current_dir(&folder).output().unwrap();
+    assert!(String::from_utf8(by_name.stdout).unwrap().contains("threads = 3\n"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn tokens_grant_what_was_asked() {
+    let (code, out, _) = run(
+        &[
+            "token",
+            "--user",
+            "alice",
+            "--ttl",
+            "2h",
+            "--join",
+            "chat:*",
+            "--join",
+            "lobby",
+            "--info",
+            "{\"n\":1}",
+            "--service",
+            "sfu",
+        ],
+        &[("CROSSPOINT_AUTH__JWT_SECRET", SECRET)],
+    );
+    assert_eq!(code, 0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let grant = Hs256::new(SECRET.as_bytes(), 0).verify(out.trim(), now).unwrap();
+    assert_eq!(grant.user, "alice");
+    assert!(
+        grant.may_join("chat:1")
+            && grant.may_publish("lobby")
+            && !grant.may_join("x")
+            && grant.may_serve("sfu")
+    );
+    let end = grant.expires_unix_s.unwrap();
+    assert!((now + 7100..=now + 7200).contains(&end));
+    assert!(run(&["token", "--user", "a", "--secret", SECRET], &[]).1.starts_with("eyJ"));
+
+    let (code, _, err) = run(&["token", "--user", "alice"], &[]);
+    assert!(code == 1 && err.contains("CROSSPOINT_AUTH__JWT_SECRET"), "{err}");
+    for args in [&["--ttl", "soon"][..], &["--info", "[1]"], &["--info", "{"]] {
+        let args = [&["token", "--user", "a", "--secret", SECRET], args].concat();
+        assert_eq!(run(&args, &[]).0, 2, "{args:?}");
+    }
+    assert_eq!(run(&["token", "--user", "", "--secret", SECRET], &[]).0, 1);
+}
+
+#[test]
+fn dev_mode_says_loudly_that_it_is_open() {
+    let hub = Hub::start(&["--threads", "1"], &[]);
+    assert!(
+        hub.ask("GET /readyz HTTP/1.1\nHost: localhost\nConnection: close\n\n").starts_with("HTTP/1.1 200")
+    );
+    hub.signal("-INT");
+    let (code, err) = hub.end();
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        err.contains("DEV MODE: this hub is open") && err.contains("CROSSPOINT_AUTH__JWT_SECRET"),
+        "{err}"
+    );
+}
+
+#[test]
+fn it_does_not_open_itself_to_the_network_unasked() {
+    for args in [&["--listen", "0.0.0.0:0"][..], &["--listen", "[::]:0", "--dev"]] {
+        let (code, out, err) = run(&[&["serve"], args].concat(), &[]);
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        assert!(err.contains("is reachable from other machines"), "{err}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let (code, _, err) = run(&["serve", "--listen", &addr], &[]);
+    assert!(code == 1 && err.contains("`listen.addr`: cannot listen on"), "{err}");
+}
+
+#[test]
+fn logs_hold_no_token_key_payload_name_or_address() {
+    let key = "a-secret-key-of-mine";
+    let token = run(&["token", "--user", "alice-the-user", "--secret", SECRET], &[]).1;
+    let token = token.trim();
+    let hub = Hub::start(
+        &["--log-format", "json", "--log-level", "trace", "--set", "shutdown.drain_ms=0"],
+        &[
+            ("CROSSPOINT_AUTH__JWT_SECRET", SECRET),
+            ("CROSSPOINT_AUTH__API_KEYS", key),
+            ("CROSSPOINT_TRUSTED_PROXIES", "127.0.0.1"),
+        ],
+    );
+    let body = r#"{"type":"msg","data":"the payload"}"#;
+    let publish = hub.ask(&format!(
+        "POST /api/v1/rooms/secret-room/events HTTP/1.1\nHost: localhost\nX-API-Key: {key}\nX-Forwarded-For: 198.51.100.77\n\
+         Content-Length: {}\nConnection: close\n\n{body}",
+        body.len()
+    ));
+    assert!(publish.starts_with("HTTP/1.1 200"), "{publish}");
+    let frames = format!(
+        r#"{{"mode":"poll","frames":[{{"type":"hub:hello","data":{{"version":1,"token":"{token}"}}}},{{"type":"hub:join","room":"secret-room","id":"1"}},{{"type":"msg","room":"secret-room","data":"the payload"}}]}}"#
+    );
+    let opened = hub.ask(&format!(
+        "POST /sse HTTP/1.1\nHost: localhost\nAuthorization: Bearer {token}\nX-Forwarded-For: 198.51.100.77\n\
+         Content-Length: {}\nConnection: close\n\n{frames}",
+        frames.len()
+    ));
+    assert!(opened.contains("hub:welcome"), "{opened}");
+    let resume = opened.split("\"resume\":\"").nth(1).unwrap().split('"').next().unwrap().to_string();
+    let ask = r#"{"version":1,"transports":["sse"]}"#;
+    let refused = hub.ask(&format!(
+        "POST /negotiate HTTP/1.1\nHost: localhost\nAuthorization: Bearer bad.token.here\nContent-Length: {}\n\
+         Connection: close\n\n{ask}",
+        ask.len()
+    ));
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    hub.signal("-TERM");
+    let (_, err) = hub.end();
+    assert!(err.lines().any(|l| l.contains("\"listening\"")), "{err}");
+    let own = err.lines().filter(|l| l.contains("\"target\":\"crosspoint")).collect::<Vec<_>>().join("\n");
+    assert!(own.contains("\"answered\""), "{err}");
+    for secret in [
+        SECRET,
+        key,
+        token,
+        "bad.token.here",
+        &resume,
+        "the payload",
+        "198.51.100.77",
+        "alice-the-user",
+        "secret-room",
+    ] {
+        assert!(!own.contains(secret), "{secret} in {own}");
+    }
+}
+
+#[test]
+fn a_signal_drains_and_a_second_one_ends_at_once() {
+    let stay = || Hub::start(&["--set", "shutdown.drain_ms=600000"], &[]);
+    let hub = stay();
+    let mut stream = TcpStream::connect(hub.addr).unwrap();
+    stream.write_all(b"GET /rooms/r/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut first = [0; 512];
+    assert!(stream.read(&mut first).unwrap() > 0);
+    hub.signal("-TERM");
+    while !hub.ask("GET /readyz HTTP/1.1\nHost: localhost\nConnection: close\n\n").starts_with("HTTP/1.1 503")
+    {
+        std::thread::yield_now();
+    }
+    hub.signal("-TERM");
+    let (code, err) = hub.end();
+    assert!(code == 1 && err.contains("ended before all clients had moved"), "{err}");
+
+    let hub = stay();
+    hub.signal("-TERM");
+    let (code, err) = hub.end();
+    assert_eq!(code, 0, "without clients there is nothing to wait for: {err}");
+}
+
+#[test]
+fn what_one_command_publishes_another_prints() {
+    let hub = Hub::start(&[], &[("CROSSPOINT_AUTH__JWT_SECRET", SECRET)]);
+    let url = format!("http://{}", hub.addr);
+    let token = run(&["token", "--user", "alice", "--secret", SECRET], &[]).1;
+    let env = [("CROSSPOINT_URL", url.as_str()), ("CROSSPOINT_TOKEN", token.trim())];
+    let mut reader =
+        command(&["subscribe", "chat:1", "--count", "3", "--transport", "sse"], &env).spawn().unwrap();
+    let mut told = BufReader::new(reader.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("joined chat:1") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended");
+    }
+    let (code, out, err) = run(&["publish", "chat:1", "{\"a\": 1.50}", "--type", "note", "--id", "n1"], &env);
+    assert!(code == 0 && out.starts_with("{\"id\":\"n1\",\"ts\":"), "{out}{err}");
+    let mut writer = command(&["publish", "chat:1", "-"], &env).stdin(Stdio::piped()).spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(b"plain text\n[2]\n").unwrap();
+    let written = writer.wait_with_output().unwrap();
+    assert_eq!(
+        (written.status.code(), String::from_utf8(written.stdout).unwrap().lines().count()),
+        (Some(0), 2)
+    );
+
+    let mut printed = String::new();
+    reader.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(reader.wait().unwrap().code(), Some(0));
+    let events: Vec<serde_json::Value> = printed.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(
+        printed.starts_with("{\"type\":\"note\",\"room\":\"chat:1\",\"id\":\"n1\"")
+            && printed.contains("1.50"),
+        "{printed}"
+    );
+    assert_eq!((&events[1]["data"], &events[2]["data"]), (&"plain text".into(), &serde_json::json!([2])));
+    assert_eq!((&events[1]["type"], &events[1]["from"]["user"]), (&"message".into(), &"alice".into()));
+
+    let (code, _, err) =
+        run(&["publish", "r", "1"], &[("CROSSPOINT_URL", &url), ("CROSSPOINT_TOKEN", "bad")]);
+    assert!(code == 1 && err.contains("unauthorized"), "{err}");
+}
