@@ -25,13 +25,15 @@ impl<C: Conn> Link<C> {
         &self.conn
     }
 
-    /// Runs `f` under the lock, then wakes the link's task if it left something to do.
+    /// Runs `f` under the lock, then wakes the link's task if that is what got the link stuck: a link that was stuck before
+    /// has its task waiting for room already.
     fn change<R>(&self, f: impl FnOnce(&mut Outbound, &C) -> R) -> R {
-        let (result, stuck) = {
+        let (result, wake) = {
             let mut outbound = self.outbound.lock();
-            (f(&mut outbound, &self.conn), outbound.stuck())
+            let before = outbound.stuck();
+            (f(&mut outbound, &self.conn), !before && outbound.stuck())
         };
-        if stuck {
+        if wake {
             self.task.wake();
         }
         result
