@@ -52,3 +52,8 @@ pub use options::{HistoryOptions, JoinOptions, Options, PublishOptions};
 pub use status::{Counts, Status};
 pub use token::Token;
 pub use transport::Transport;
+
+/// The examples of the manual compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+struct Manual;
