@@ -4,9 +4,8 @@ use crate::engine::{HistoryPage, Member};
 use crate::hub::Hub;
 use crate::turn;
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Fault, Frame, Grant};
+use crosspoint_core::{Fault, Frame, Grant, Raw};
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// A room with members on this node.
@@ -58,7 +57,7 @@ impl Hub {
     ///
     /// # Errors
     /// `internal`, if the engine returned events that are not JSON.
-    pub fn history_json(page: &HistoryPage) -> Result<Value, Fault> {
+    pub fn history_json(page: &HistoryPage) -> Result<Raw, Fault> {
         crate::join::history_json(page)
     }
 

@@ -9,7 +9,7 @@ use crate::turn;
 use crosspoint_core::session::ReadId;
 use crosspoint_core::{Code, Fault, Frame, Position, Raw, SharedFrame};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -211,7 +211,7 @@ impl Hub {
         Ok(json!({}))
     }
 
-    pub(crate) async fn history_for(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Value, Fault> {
+    pub(crate) async fn history_for(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Raw, Fault> {
         let name = room_of(&frame)?;
         if !cell.state.lock().grant.may_join(name) {
             return Err(Fault::new(Code::Forbidden, format!("The grant does not allow reading {name}")));
@@ -271,10 +271,17 @@ impl Hub {
     }
 }
 
-/// A page as clients and backends get it.
-pub(crate) fn history_json(page: &HistoryPage) -> Result<Value, Fault> {
-    let events: Result<Vec<Value>, _> =
-        page.events.iter().map(|e| serde_json::from_slice(&e.frame.text())).collect();
-    let events = events.map_err(|_| Fault::from(Code::Internal))?;
-    Ok(json!({"events": events, "position": page.head, "complete": page.complete}))
+/// A page as clients and backends get it: the events as they were sent, not as this machine reads their numbers.
+pub(crate) fn history_json(page: &HistoryPage) -> Result<Raw, Fault> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        events: Vec<&'a RawValue>,
+        position: &'a Position,
+        complete: bool,
+    }
+    let texts: Vec<_> = page.events.iter().map(|e| e.frame.text()).collect();
+    let events = texts.iter().map(|t| serde_json::from_slice(t)).collect::<Result<_, _>>();
+    let json = events
+        .and_then(|events| to_raw_value(&Page { events, position: &page.head, complete: page.complete }));
+    json.map_err(|_| Code::Internal.into())
 }

@@ -178,4 +178,9 @@ async fn an_open_hub_needs_no_key() {
     assert_eq!(done["offset"], 1);
     let page = get(&hub, "/api/v1/rooms/chat:x/history").await.json();
     assert_eq!(page["events"][0]["data64"], "AAE=");
+    // Numbers stay as their writer wrote them.
+    let data = r#"{"b":1.50,"a":123456789012345678901234567890}"#;
+    send(&hub, "POST", "/api/v1/rooms/chat:x/events", &[], &format!(r#"{{"type":"m","data":{data}}}"#)).await;
+    let page = get(&hub, "/api/v1/rooms/chat:x/history?limit=1").await;
+    assert!(page.text().contains(data), "{}", page.text());
 }

@@ -9,9 +9,10 @@ use super::route::Route;
 use crosspoint_core::frame::From;
 use crosspoint_core::wire::Draft;
 use crosspoint_core::{Code, Fault, Frame};
-use crosspoint_hub::{Hub, Published};
+use crosspoint_hub::{Hub, Member, Published};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -19,6 +20,11 @@ use serde_json::value::RawValue;
 const BATCH_MAX: usize = 100;
 /// Rooms in one listing.
 const ROOMS_MAX: usize = 1000;
+
+#[derive(Serialize)]
+struct Members {
+    members: Vec<Member>,
+}
 
 /// Answers a request of the API.
 pub(super) async fn api(app: &App, route: Route, request: Request<Incoming>) -> Reply {
@@ -44,8 +50,7 @@ async fn act(app: &App, route: Route, request: Request<Incoming>) -> Result<Repl
             Ok(reply::json(&Hub::history_json(&page)?))
         }
         Route::ApiPresence(room) => {
-            let members = hub.presence(&room_name(room)?).await?;
-            Ok(reply::json(&json!({ "members": members })))
+            Ok(reply::json(&Members { members: hub.presence(&room_name(room)?).await? }))
         }
         Route::ApiRooms => {
             let (rooms, truncated) = hub.rooms(ROOMS_MAX);
