@@ -109,8 +109,11 @@ impl World {
     fn app_volatile(&mut self, i: usize, room: &str) -> Check {
         let n = self.unique(i);
         let mut frame = Frame::with("typing", &json!({"u": n})).room(room);
-        frame.volatile =
-            Some(if self.rng.chance(500) { Volatile::Flag(true) } else { Volatile::Key(format!("k{}", n % 3)) });
+        frame.volatile = Some(if self.rng.chance(500) {
+            Volatile::Flag(true)
+        } else {
+            Volatile::Key(format!("k{}", n % 3))
+        });
         self.send(i, frame).map(drop)
     }
 

@@ -15,7 +15,8 @@ impl World {
         self.schedule(next, Event::Fault);
         let f = self.profile.faults;
         let weights = [
-            f.kill, f.half, f.stall, f.migrate, f.race, f.expire, f.restart, f.rewrite, f.trim, f.evict, f.bye,
+            f.kill, f.half, f.stall, f.migrate, f.race, f.expire, f.restart, f.rewrite, f.trim, f.evict,
+            f.bye,
         ];
         let peer = self.rng.below(self.peers.len() as u64) as usize;
         let open: Vec<LinkId> = self.peers[peer].links.iter().copied().collect();

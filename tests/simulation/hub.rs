@@ -64,7 +64,12 @@ impl Hub {
 
 impl World {
     /// A frame reaches the hub. `false`: it came too early, and has to come again.
-    pub(crate) fn hub_receives(&mut self, id: LinkId, seq: Option<u64>, frame: Frame) -> Result<bool, String> {
+    pub(crate) fn hub_receives(
+        &mut self,
+        id: LinkId,
+        seq: Option<u64>,
+        frame: Frame,
+    ) -> Result<bool, String> {
         let now = self.now;
         let Some(link) = self.links.get(&id).filter(|l| l.hub_open) else { return Ok(true) };
         let Some(name) = link.session.clone() else {
@@ -77,7 +82,8 @@ impl World {
         match taken {
             Taken::Act(frame) => {
                 self.taken(&name, frame)?;
-                while let Some(frame) = self.hub.sessions.get_mut(&name).and_then(|s| s.core.take_early(now)) {
+                while let Some(frame) = self.hub.sessions.get_mut(&name).and_then(|s| s.core.take_early(now))
+                {
                     self.taken(&name, frame)?;
                 }
             }
@@ -177,7 +183,8 @@ impl World {
     fn begin_session(&mut self, id: LinkId, user: String) -> Result<String, String> {
         let name = self.hub.name("s");
         let mut core = session::Session::new(self.now, self.limits.clone(), Kind::Resumable);
-        core.link_up(self.now, u64::from(id), 0).map_err(|c| format!("a new session refuses its link: {c}"))?;
+        core.link_up(self.now, u64::from(id), 0)
+            .map_err(|c| format!("a new session refuses its link: {c}"))?;
         let session = Session {
             name: name.clone(),
             user,
@@ -279,7 +286,8 @@ impl World {
         let Some(session) = self.hub.sessions.remove(name) else { return Ok(()) };
         self.model.session_ended(name);
         let link = session.core.link();
-        let carries = |(id, l): (&LinkId, &crate::link::Link)| (l.session.as_deref() == Some(name)).then_some(*id);
+        let carries =
+            |(id, l): (&LinkId, &crate::link::Link)| (l.session.as_deref() == Some(name)).then_some(*id);
         let others: Vec<_> = self.links.iter().filter_map(carries).collect();
         for id in others {
             if Some(u64::from(id)) != link {

@@ -224,7 +224,12 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn rewritten(&mut self, room: &str, gone: impl IntoIterator<Item = Arc<wire::Event>>, head: u64) {
+    pub(crate) fn rewritten(
+        &mut self,
+        room: &str,
+        gone: impl IntoIterator<Item = Arc<wire::Event>>,
+        head: u64,
+    ) {
         let truth = self.rooms.entry(room.to_owned()).or_default();
         truth.lives += 1;
         truth.head = head;
@@ -256,7 +261,9 @@ impl Model {
                 Some(missing) if missing <= p.lost => {}
                 _ => {
                     let (sent, arrived, lost) = (p.unnamed_sent, p.unnamed_arrived, p.lost);
-                    return Err(format!("client {i}: {arrived} of {sent} frames without id came, lost {lost}"));
+                    return Err(format!(
+                        "client {i}: {arrived} of {sent} frames without id came, lost {lost}"
+                    ));
                 }
             }
         }

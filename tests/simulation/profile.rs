@@ -108,7 +108,7 @@ pub(crate) const PROFILES: &[Profile] = &[
     Profile {
         name: "outbox",
         app_ms: (5, 80),
-        outbox_bytes: (300, 3_000),
+        outbox_bytes: (600, 4_000),
         window_bytes: (100, 1_500),
         queue_max: (5, 60),
         kept_events: (4, 60),
@@ -146,7 +146,7 @@ pub(crate) const PROFILES: &[Profile] = &[
         },
         latency_ms: (1, 100),
         post_loss: 80,
-        outbox_bytes: (300, 6_000),
+        outbox_bytes: (600, 6_000),
         reorder_frames: (2, 32),
         queue_max: (5, 100),
         window_bytes: (100, 4_000),
@@ -178,7 +178,7 @@ impl Profile {
 
     pub(crate) fn client_config(&self, rng: &mut Rng, limits: &Limits) -> ClientConfig {
         // Whose replies fit into the outbox, as those of the default do.
-        let window = (limits.outbox_bytes_max / 150).clamp(1, 64);
+        let window = (limits.outbox_bytes_max / 250).clamp(1, 64);
         ClientConfig {
             queue_max: rng.within(self.queue_max) as usize,
             window: rng.within((1, window as u64)) as usize,

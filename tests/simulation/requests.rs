@@ -26,7 +26,8 @@ impl World {
             let to = self.hub.sessions.values().filter(|s| s.user == user);
             let names: Vec<_> = to.map(|s| s.name.clone()).collect();
             names.iter().for_each(|n| self.hub_sends(n, &out));
-            let result = if names.is_empty() { Err(Code::NotFound) } else { Ok(json!({"delivered": names.len()})) };
+            let result =
+                if names.is_empty() { Err(Code::NotFound) } else { Ok(json!({"delivered": names.len()})) };
             return self.reply(name, &frame, result);
         }
         let target = match to.strip_prefix("service:") {
@@ -78,7 +79,9 @@ impl World {
     }
 
     fn conclude(&mut self, request: &str, outcome: Result<Value, Code>) -> Check {
-        let Some(r) = self.hub.requests.get_mut(request).filter(|r| r.outcome.is_none()) else { return Ok(()) };
+        let Some(r) = self.hub.requests.get_mut(request).filter(|r| r.outcome.is_none()) else {
+            return Ok(());
+        };
         r.outcome = Some(outcome.clone());
         let (asker, id) = (r.asker.clone(), r.id.clone());
         self.reply(&asker, &Frame::new("request").id(id), outcome)

@@ -70,7 +70,8 @@ impl Room {
     pub(crate) fn trim(&mut self, keeps: usize) {
         while self.events.len() > keeps {
             if let Some(event) = self.events.pop_front() {
-                self.base = Position { epoch: self.epoch.clone(), offset: event.offset, id: (&*event.id).into() };
+                self.base =
+                    Position { epoch: self.epoch.clone(), offset: event.offset, id: (&*event.id).into() };
             }
         }
     }
@@ -209,7 +210,11 @@ impl World {
         let Some(room) = self.hub.rooms.get_mut(name).filter(|r| r.keeps.is_some()) else { return };
         room.lives += 1;
         room.feed.clear();
-        let n = if rolled_back { self.rng.below(room.events.len() as u64 + 1) as usize } else { room.events.len() };
+        let n = if rolled_back {
+            self.rng.below(room.events.len() as u64 + 1) as usize
+        } else {
+            room.events.len()
+        };
         let gone = room.events.split_off(room.events.len() - n);
         if !rolled_back {
             room.epoch = epoch.clone();
@@ -224,7 +229,9 @@ impl World {
         }
         let members = self.hub.sessions.values_mut();
         let mut readings = vec![];
-        for s in members.filter(|s| s.rooms.contains(name) && s.joining.as_ref().is_none_or(|(r, _)| r != name)) {
+        for s in
+            members.filter(|s| s.rooms.contains(name) && s.joining.as_ref().is_none_or(|(r, _)| r != name))
+        {
             let read = s.core.begin_join(name.clone());
             let (session, room) = (s.name.clone(), name.clone());
             readings.push(Reading { session, room, read, why: Why::Rewritten });

@@ -179,12 +179,7 @@ impl Model {
 }
 
 impl PeerModel {
-    fn joined(
-        &mut self,
-        room: &str,
-        data: Option<&Value>,
-        options: &serde_json::Map<String, Value>,
-    ) {
+    fn joined(&mut self, room: &str, data: Option<&Value>, options: &serde_json::Map<String, Value>) {
         let view = self.views.entry(room.to_owned()).or_default();
         view.suspended = false;
         let Some(data) = data else {
@@ -242,7 +237,8 @@ impl PeerModel {
             return Err(format!("{id} came before the room was joined again"));
         }
         let Some(offset) = frame.offset else {
-            let nth = truth.order.iter().position(|(i, _)| *i == id).ok_or("an event nobody published")? as u64;
+            let nth =
+                truth.order.iter().position(|(i, _)| *i == id).ok_or("an event nobody published")? as u64;
             let skips = |n: u64| (n..nth).any(|n| !truth.spares_nth(n, &self.sessions));
             match view.next {
                 Next::Nth(n) if nth < n || skips(n) => return Err(format!("event {nth} came before {n}")),

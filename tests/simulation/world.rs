@@ -220,10 +220,18 @@ impl World {
             let core = &session.core;
             if core.outbox_bytes() > 0 || core.is_lagging() || !session.unseen.is_empty() {
                 let (bytes, lagging, unseen) = (core.outbox_bytes(), core.is_lagging(), session.unseen.len());
-                return Err(format!("{}: {bytes} bytes wait, {unseen} frames, lagging {lagging}", session.name));
+                return Err(format!(
+                    "{}: {bytes} bytes wait, {unseen} frames, lagging {lagging}",
+                    session.name
+                ));
             }
             if core.last_sent() != client.received() {
-                return Err(format!("{}: sent {}, received {}", session.name, core.last_sent(), client.received()));
+                return Err(format!(
+                    "{}: sent {}, received {}",
+                    session.name,
+                    core.last_sent(),
+                    client.received()
+                ));
             }
         }
         self.model.check_unnamed()?;

@@ -21,7 +21,8 @@ impl Kept {
 
     /// Its answer comes soon, and takes room in the hub's outbox. A request's comes when it comes.
     fn under_way(&self) -> bool {
-        self.seq.is_some() && self.awaits_reply() && self.frame.to.is_none()
+        let request = self.frame.to.as_ref().is_some_and(|to| !to.starts_with("user:"));
+        self.seq.is_some() && self.awaits_reply() && !request
     }
 
     fn awaits_reply(&self) -> bool {

@@ -158,32 +158,48 @@ impl Session {
         now: u64,
         give: impl FnOnce(LinkId, &mut dyn Iterator<Item = &SharedFrame>) -> usize,
     ) {
-        let Some(l) = &mut self.link else { return };
-        if l.blocked {
-            return;
-        }
+        let asks_ack = self.asks_ack();
+        let Some(l) = self.link.as_mut().filter(|l| !l.blocked) else { return };
         if self.kind == Kind::Resumable && self.inbound.ack_wanted(now, self.limits.ack_every) {
             let received = Some(self.inbound.tell());
             self.control.push_back(OutFrame::with("hub:ack", &Beat { received, t: None }));
         }
-        if !self.outbox.has_unsent() && self.control.is_empty() && self.volatiles.is_empty() {
+        let nothing = !self.outbox.has_unsent() && self.control.is_empty() && self.volatiles.is_empty();
+        if nothing && !asks_ack {
             return;
         }
+        let beat = || Beat { received: Some(self.inbound.received()), t: None };
+        let ping = asks_ack.then(|| OutFrame::with("hub:ping", &beat()));
         let mut offered = 0;
-        let mut frames = self.control.iter().chain(self.outbox.unsent()).chain(self.volatiles.iter());
+        let counted = self.control.iter().chain(self.outbox.unsent());
+        let mut frames = counted.chain(ping.iter()).chain(self.volatiles.iter());
         let taken = give(l.id, &mut frames.by_ref().inspect(|_| offered += 1));
         // A link that stopped before the end was offered one frame more than it took, or has not asked for the next.
         let left = offered > taken || frames.next().is_some();
         drop(frames);
         l.blocked = left;
-        l.sent_at = now;
+        if taken > 0 {
+            l.sent_at = now;
+        }
         let control = taken.min(self.control.len());
         self.control.drain(..control);
-        let counted = (taken - control).min(self.outbox.unsent().count());
+        let counted = (taken - control).min(self.outbox.unsent().len());
         self.outbox.mark_sent(counted);
-        self.volatiles.taken(taken - control - counted);
+        let rest = taken - control - counted;
+        let asked = usize::from(asks_ack).min(rest);
+        if asked > 0 {
+            self.ack_asked = self.outbox.sent();
+        }
+        self.volatiles.taken(rest - asked);
         if self.kind != Kind::Resumable {
             self.outbox.forget_sent();
         }
+    }
+
+    /// Whether the outbox is half full of what the client may have without having said so: then a ping asks. One at a
+    /// time: its answer acknowledges what went before it.
+    fn asks_ack(&self) -> bool {
+        let half_full = self.outbox.bytes() > self.limits.outbox_bytes_max / 2;
+        half_full && self.kind == Kind::Resumable && self.outbox.acked() >= self.ack_asked
     }
 }

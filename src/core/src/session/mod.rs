@@ -120,6 +120,8 @@ pub struct Session {
     ahead: Ahead,
     /// Link frames for the current link; they have no sequence.
     control: VecDeque<SharedFrame>,
+    /// The client was asked to acknowledge up to this frame.
+    ack_asked: u64,
     link: Option<Link>,
     /// The link before, until what it was given has left, and when it will be closed.
     old: Option<(Link, u64)>,
@@ -141,6 +143,7 @@ impl Session {
             lag: Lag::default(),
             ahead: Ahead::default(),
             control: VecDeque::new(),
+            ack_asked: 0,
             link: None,
             old: None,
             parked_at: now,
@@ -160,6 +163,7 @@ impl Session {
             return Err(Code::SessionExpired);
         }
         self.control.clear();
+        self.ack_asked = 0;
         let next_up = self.inbound.tell() + 1;
         let new = Link { id: link, next_up, heard_at: now, sent_at: now, asked_at: now, blocked: false };
         let close = match self.link.replace(new) {

@@ -38,8 +38,13 @@ impl Outbox {
         self.acked + self.frames.len() as u64
     }
 
-    pub(super) fn unsent(&self) -> impl Iterator<Item = &SharedFrame> {
+    pub(super) fn unsent(&self) -> impl ExactSizeIterator<Item = &SharedFrame> {
         self.frames.range(self.sent..)
+    }
+
+    /// The number of the newest frame that the current link has taken.
+    pub(super) fn sent(&self) -> u64 {
+        self.acked + self.sent as u64
     }
 
     pub(super) fn has_unsent(&self) -> bool {
@@ -48,7 +53,7 @@ impl Outbox {
 
     pub(super) fn mark_sent(&mut self, n: usize) {
         self.sent = (self.sent + n).min(self.frames.len());
-        self.sent_max = self.sent_max.max(self.acked + self.sent as u64);
+        self.sent_max = self.sent_max.max(self.sent());
     }
 
     /// The client has received `received` frames. `false`: it can't have, they were never sent. What the current link has
@@ -57,7 +62,7 @@ impl Outbox {
         if received > self.sent_max {
             return false;
         }
-        let received = received.min(self.acked + self.sent as u64);
+        let received = received.min(self.sent());
         while self.acked < received {
             let Some(frame) = self.frames.pop_front() else { break };
             self.bytes -= frame.cost();
@@ -72,7 +77,7 @@ impl Outbox {
 
     /// Forgets what was sent: for sessions that can't resume.
     pub(super) fn forget_sent(&mut self) {
-        self.ack(self.acked + self.sent as u64);
+        self.ack(self.sent());
     }
 
     /// A new link begins behind frame `received`, or behind a later one that was acknowledged meanwhile: a hello can be
