@@ -16,7 +16,7 @@ pub type SharedFrame = Arc<OutFrame>;
 pub enum Wire {
     /// A whole RFC 6455 frame, unmasked.
     WebSocket,
-    /// A whole event block of an event stream.
+    /// A whole event block of an event stream, as a chunk of HTTP/1.1.
     Sse,
 }
 
@@ -118,6 +118,8 @@ pub struct Draft {
     pub from: From,
     /// The publisher's id, or the hub's.
     pub id: String,
+    /// The publisher gave the id: a repetition is recognised by it.
+    pub named: bool,
     /// `false`: the publishing session doesn't get it.
     pub echo: bool,
     /// For events that are not stored.
