@@ -6,6 +6,9 @@ import { until } from '../lib/process.js';
 
 const stage = scene();
 const RATE = 200;
+/** Links that are lost again soon make the SDK wait longer each time. */
+const RECONNECT_MS = 45_000;
+const CUTS = 6;
 
 /** Ada on WebSocket and Bob at `origin`, each streaming numbers at the other. */
 async function streaming(room, origin) {
@@ -23,6 +26,10 @@ async function flow({ ada, bob }, numbers = RATE / 2) {
   const seen = async () => Promise.all([ada.checked('Bob'), bob.checked('Ada'), ada.checked('Ada'), bob.checked('Bob')]);
   const before = await seen();
   await until(async () => (await seen()).every((now, i) => (now?.last ?? 0) >= (before[i]?.last ?? 0) + numbers), () => ada.story('and Bob get numbers'));
+}
+
+async function reconnected(person, before) {
+  await until(async () => (await person.counter('reconnects')) > before, () => person.story('reconnects'), RECONNECT_MS);
 }
 
 /** Stops both streams and asserts that every number has come to everyone once and in order, and nobody saw a gap or a leave. */
@@ -53,13 +60,13 @@ test('twenty moves up and down while numbers flow both ways', async () => {
 });
 
 for (const transport of ['websocket', 'sse', 'sse-poll']) {
-  test(`the link is cut ten times on ${transport}`, async () => {
+  test(`the link is cut again and again on ${transport}`, async () => {
     const people = await streaming(`cuts-${transport}`);
     if ((await people.bob.transport()) !== transport) await people.bob.move(transport);
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < CUTS; i++) {
       const reconnects = await people.bob.counter('reconnects');
       await people.bob.get('kill-link').click();
-      await until(async () => (await people.bob.counter('reconnects')) > reconnects, () => people.bob.story('reconnects'));
+      await reconnected(people.bob, reconnects);
       await flow(people, RATE / 4);
     }
     await assertComplete(people);
@@ -76,8 +83,9 @@ test('a middlebox resets all connections, again and again', async () => {
     for (const upstream of ['reset', 'keep']) {
       const reconnects = await people.bob.counter('reconnects');
       await proxy.cut({ client: 'reset', upstream });
+      // A poll that is lost is simply asked again.
+      if (transport !== 'sse-poll') await reconnected(people.bob, reconnects);
       await flow(people, RATE / 4);
-      if (transport === 'websocket') assert.ok((await people.bob.counter('reconnects')) > reconnects);
     }
   }
   await assertComplete(people);
