@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 /// Nothing is due from the client while the stream lasts; so much is ignored before the link is given up.
 const SURPLUS_MAX: usize = 16 << 10;
 
-/// Runs until the link is over or the client gone. `surplus` bytes came early.
-pub(crate) async fn run(opened: Opened, socket: TcpStream, mut surplus: usize) {
+/// Runs until the link is over or the client gone. `surplus` bytes came early; a `bare` body has no chunks.
+pub(crate) async fn run(opened: Opened, socket: TcpStream, mut surplus: usize, bare: bool) {
     let Some(link) = opened.link() else { return };
     let socket = Arc::new(socket);
-    link.queue.lock().connect(socket.clone());
+    link.queue.lock().connect(socket.clone(), bare);
     poll_fn(|cx| {
         if link.poll_flushed(cx, &socket).is_ready() {
             return Poll::Ready(());

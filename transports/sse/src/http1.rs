@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections that leave hyper when they have become event streams.
+//! HTTP/1 connections that leave hyper when they have become event streams.
 //!
 //! A connection costs hyper some 10 KiB for as long as it lasts: a buffer for heads in each direction, of which one page each is
 //! touched, and its state. A stream needs none of it once its head has left, and its blocks can be written by whoever
@@ -34,6 +34,8 @@ pub struct Handover(Arc<Mutex<Offer>>);
 #[derive(Default)]
 struct Offer {
     opened: Option<Opened>,
+    /// HTTP/1.0 has no chunks (nginx speaks it unless told otherwise).
+    bare: bool,
     /// The body had nothing when it was asked last.
     quiet: bool,
     /// All that it gave before, and the head, is with the socket.
@@ -47,14 +49,16 @@ impl fmt::Debug for Handover {
 }
 
 impl Handover {
-    /// Offers the body if it is an event stream that answers a request of HTTP/1.1 (`version`); other bodies stay as they are.
-    /// Says in the headers that the connection ends with the stream.
+    /// Offers the body if it is an event stream; others stay as they are. `version` is the request's. Says in the headers that the
+    /// connection ends with the stream.
     pub fn offer(&self, version: Version, headers: &mut HeaderMap, body: &mut SseBody) {
-        if version != Version::HTTP_11 {
-            return;
-        }
+        let bare = match version {
+            Version::HTTP_11 => false,
+            Version::HTTP_10 => true,
+            _ => return,
+        };
         if let Some(opened) = body.hand_over(self) {
-            *self.0.lock() = Offer { opened: Some(opened), quiet: false, flushed: false };
+            *self.0.lock() = Offer { opened: Some(opened), bare, quiet: false, flushed: false };
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
@@ -77,9 +81,10 @@ impl Handover {
         offer.flushed = offer.quiet;
     }
 
-    fn take(&self) -> Option<Opened> {
+    fn take(&self) -> Option<(Opened, bool)> {
         let mut offer = self.0.lock();
-        if offer.flushed { offer.opened.take() } else { None }
+        let opened = if offer.flushed { offer.opened.take() } else { None };
+        opened.map(|opened| (opened, offer.bare))
     }
 }
 
@@ -153,14 +158,14 @@ where
                         self.state = State::Over;
                         return Poll::Ready(over);
                     }
-                    let Some(opened) = self.handover.take() else { return Poll::Pending };
+                    let Some((opened, bare)) = self.handover.take() else { return Poll::Pending };
                     let State::Hyper(connection) = std::mem::replace(&mut self.state, State::Over) else {
                         return Poll::Ready(Ok(()));
                     };
                     // `None` after an upgrade, when there is no body that could have been offered.
                     let Some(parts) = connection.into_parts() else { return Poll::Ready(Ok(())) };
                     let (socket, early) = (parts.io.io.into_inner(), parts.read_buf.len());
-                    self.state = State::Stream(Box::pin(direct::run(opened, socket, early)));
+                    self.state = State::Stream(Box::pin(direct::run(opened, socket, early, bare)));
                 }
                 State::Stream(stream) => {
                     std::task::ready!(stream.as_mut().poll(cx));

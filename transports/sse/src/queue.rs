@@ -35,6 +35,8 @@ pub(crate) struct Queue {
     pub(crate) batches: Option<Box<Batches>>,
     /// Where blocks are written at once.
     socket: Option<Arc<TcpStream>>,
+    /// The socket's HTTP knows no chunks: the stream ends with the connection.
+    bare: bool,
     /// The socket is full; its task waits for room.
     pub(crate) blocked: bool,
 }
@@ -63,6 +65,7 @@ impl Queue {
     }
 
     pub(crate) fn push(&mut self, block: Bytes) {
+        let block = if self.bare { block::unwrapped(&block) } else { block };
         self.bytes += block.len();
         self.blocks.push_back(block);
     }
@@ -83,17 +86,23 @@ impl Queue {
         if let Some(last) = last {
             self.push(last);
         }
-        if self.socket.is_some() {
+        self.end_body();
+    }
+
+    fn end_body(&mut self) {
+        if self.socket.is_some() && self.fault.is_some() && !self.bare {
             self.push(block::END);
         }
     }
 
-    /// From now on blocks go to this socket.
-    pub(crate) fn connect(&mut self, socket: Arc<TcpStream>) {
+    /// From now on blocks go to this socket, as chunks or `bare`.
+    pub(crate) fn connect(&mut self, socket: Arc<TcpStream>, bare: bool) {
         self.socket = Some(socket);
-        if self.fault.is_some() {
-            self.push(block::END);
+        self.bare = bare;
+        for block in self.pop_all() {
+            self.push(block);
         }
+        self.end_body();
         self.flush();
     }
 

@@ -1,4 +1,4 @@
-//! Streams of HTTP/1.1 that leave hyper.
+//! Streams of HTTP/1 that leave hyper.
 
 use crate::support::*;
 use serde_json::json;
@@ -56,10 +56,13 @@ async fn an_old_proxy_gets_no_chunks() {
     assert!(!head.contains("transfer-encoding") && head.contains("\r\n\r\nevent: open\ndata: "), "{head}");
     let peer = server.hub.peer(0).await;
     peer.say("m", &json!(1));
+    assert_eq!(read_until(&mut socket, "\n\n").await, "data: {\"type\":\"m\",\"data\":1}\n\n");
+    peer.say("n", &json!(2));
     peer.close(crosspoint_core::Code::Shutdown);
     let mut rest = String::new();
     soon(socket.read_to_string(&mut rest)).await.expect("the end");
-    assert!(rest.starts_with("data: {\"type\":\"m\",\"data\":1}\n\ndata: {\"type\":\"hub:close\""), "{rest}");
+    assert!(rest.starts_with("data: {\"type\":\"n\",\"data\":2}\n\ndata: {\"type\":\"hub:close\""), "{rest}");
+    assert!(rest.ends_with("}\n\n"), "{rest}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
