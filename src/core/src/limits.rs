@@ -42,7 +42,8 @@ pub struct Limits {
     pub resume_ms: u64,
     /// How long an old link may live beside its successor.
     pub drain_ms: u64,
-    /// Acknowledge at least every so many counted frames …
+    /// Acknowledge at least every so many counted frames … Acks only free memory (a resume says what was received anyway, and a session
+    /// whose outbox is half full asks for one), so they can be rare: each costs about as much as four deliveries.
     pub ack_every: u64,
     /// … and at the latest so long after the first unacknowledged one.
     pub ack_delay_ms: u64,
@@ -75,8 +76,8 @@ impl Default for Limits {
             hello_ms: 10_000,
             resume_ms: 60_000,
             drain_ms: 2_000,
-            ack_every: 32,
-            ack_delay_ms: 1_000,
+            ack_every: 128,
+            ack_delay_ms: 5_000,
             request_ms: 10_000,
             request_ms_max: 60_000,
             ticket_ms: 30_000,
