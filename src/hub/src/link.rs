@@ -102,6 +102,8 @@ impl HubLink {
             Taken::Nothing | Taken::Refused => None,
             Taken::Fault(code) => {
                 drop(state);
+                // What the session wanted besides is wanted once.
+                hub.perform(cell, actions);
                 return self.give_up(&code.into());
             }
             Taken::Bye => {
@@ -135,10 +137,13 @@ impl HubLink {
         }
     }
 
-    fn first(&self, frame: Frame) -> Flow {
+    fn first(&self, seq: Option<u64>, frame: Frame) -> Flow {
         let _one = self.binding.lock();
-        if self.cell.get().is_some() {
-            return Flow::Continue;
+        if self.down.load(Ordering::Relaxed) {
+            return Flow::Stop;
+        }
+        if let Some(cell) = self.cell.get() {
+            return self.counted(cell, seq, frame);
         }
         match frame.kind.as_str() {
             "hub:ping" => {
@@ -155,7 +160,7 @@ impl HubLink {
                 }
             },
             _ => match self.hub.plain_session(self, Kind::Plain) {
-                Ok(cell) => self.counted(&cell, None, frame),
+                Ok(cell) => self.counted(&cell, seq, frame),
                 Err(fault) => {
                     self.refuse(&fault);
                     Flow::Stop
@@ -174,7 +179,7 @@ impl LinkPeer for HubLink {
         };
         match (decoded, self.cell.get()) {
             (Ok(frame), Some(cell)) => self.counted(cell, seq, frame),
-            (Ok(frame), None) => self.first(frame),
+            (Ok(frame), None) => self.first(seq, frame),
             (Err(e), _) => self.bad_frame(seq, e.to_string()),
         }
     }
@@ -243,10 +248,13 @@ impl LinkPeer for HubLink {
             return;
         }
         self.hub.links.fetch_sub(1, Ordering::Relaxed);
+        // Not in the middle of a hello, which would carry the session by a link that is gone.
+        let one = self.binding.lock();
         let Some(cell) = self.cell.get() else {
             self.hub.links_waiting.fetch_sub(1, Ordering::Relaxed);
             return;
         };
+        drop(one);
         let now = self.hub.clock.now();
         let actions = {
             let mut state = cell.state.lock();

@@ -52,6 +52,20 @@ async fn a_move_replaces_the_link_and_drops_repeated_frames() {
 }
 
 #[tokio::test]
+async fn a_faulty_frame_keeps_no_old_link_open() {
+    let mut config = config();
+    config.limits.drain_ms = 0;
+    let hub = hub(config);
+    let (a, welcome) = Link::hello(&hub, "a").await;
+    let a2 = Link::open(&hub);
+    let hello = json!({"version": 1, "session": welcome["session"], "resume": welcome["resume"]});
+    let flows = a2.batch(&[json!({"type": "hub:hello", "data": hello}), json!({"type": "hub:welcome"})]);
+    assert_eq!(flows, [Flow::Continue, Flow::Stop]);
+    assert_eq!(a.closed().map(|f| f.code), Some(Code::Replaced));
+    assert_eq!(a2.closed().map(|f| f.code), Some(Code::BadRequest));
+}
+
+#[tokio::test]
 async fn who_knows_not_the_secret_gets_no_session() {
     let hub = hub(config());
     let (_a, welcome) = Link::hello(&hub, "a").await;

@@ -131,6 +131,14 @@ impl Link {
         flow
     }
 
+    /// Sends frames that were read together: one turn for all.
+    pub fn batch(&self, frames: &[Value]) -> Vec<Flow> {
+        let receive = |f: &Value| self.peer.receive(None, Message::Text(f.to_string().into()));
+        let flows = frames.iter().map(receive).collect();
+        self.peer.turn();
+        flows
+    }
+
     /// Sends a frame with an id and waits for its answer.
     pub async fn ask(&self, mut frame: Value) -> Frame {
         let id = format!("ask{}", self.wire.frames.lock().len());
