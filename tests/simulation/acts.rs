@@ -60,8 +60,11 @@ impl World {
         }
         let Join { since, history } = frame.parse().unwrap_or_default();
         let id = frame.id.ok_or("a join without an id")?;
+        if since.is_some() && history.is_some() {
+            return Err(format!("session {name} joins {room} with `since` and `history`"));
+        }
         let read = session.core.begin_join(room.clone());
-        session.joining = Some((room.clone(), read));
+        (session.joining, session.caught_up) = (Some((room.clone(), read)), None);
         let why = Why::Join { id, since, history };
         self.begin_reading(Reading { session: name.to_owned(), room, read, why });
         Ok(())
@@ -112,7 +115,7 @@ impl World {
 
     fn store(&mut self, room: &Arc<str>, event: wire::Event) -> Check {
         let event = Arc::new(event);
-        let wait = self.rng.below(8);
+        let wait = if self.rng.chance(50) { self.rng.below(300) } else { self.rng.below(8) };
         let Some(r) = self.hub.rooms.get_mut(room) else { return Ok(()) };
         if let Some(position) = event.position_at() {
             r.head = position;

@@ -22,6 +22,8 @@ pub(crate) struct Session {
     /// The join whose history is being read; the frames after it wait.
     pub(crate) joining: Option<(Arc<str>, session::ReadId)>,
     pub(crate) inbox: VecDeque<Frame>,
+    /// The last catch-up: which, of what room, behind what, and what the outbox held when it was over.
+    pub(crate) caught_up: Option<(session::ReadId, Arc<str>, Option<u64>, usize)>,
     /// Frames handed to the session that no link has been given yet.
     pub(crate) unseen: VecDeque<SharedFrame>,
 }
@@ -192,6 +194,7 @@ impl World {
             rooms: BTreeSet::new(),
             joining: None,
             inbox: VecDeque::new(),
+            caught_up: None,
             unseen: VecDeque::new(),
         };
         self.hub.sessions.insert(name.clone(), session);

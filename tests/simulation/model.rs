@@ -235,10 +235,9 @@ impl Model {
         truth.head = head;
         for event in gone {
             truth.copies.remove(&*event.id);
-            if let Some(stored) = truth.placed.get_mut(&(event.offset, event.id.to_string())) {
-                stored.died = Some(truth.lives);
-            }
         }
+        let over = truth.placed.iter_mut().filter(|((offset, _), s)| *offset > head && s.died.is_none());
+        over.for_each(|(_, stored)| stored.died = Some(truth.lives));
     }
 
     pub(crate) fn ask(&mut self, peer: usize, id: &str, ask: Ask) {

@@ -3,7 +3,7 @@
 use crate::link::LinkId;
 use crate::record::Record;
 use crate::world::{Check, Event, World};
-use crosspoint_core::client::{Client, ClientConfig, Input, Output};
+use crosspoint_core::client::{Client, ClientConfig, Hello, Input, Output};
 use crosspoint_core::{Code, Frame};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -112,6 +112,11 @@ impl World {
         for output in outputs {
             self.output(i, output)?;
         }
+        let peer = &self.peers[i];
+        let (current, asked) = (peer.client.link(), peer.asked);
+        if let Some(link) = peer.links.iter().find(|l| Some(**l) != current && Some(**l) != asked) {
+            return Err(format!("client {i} leaves link {link} open, has {current:?}, asked on {asked:?}"));
+        }
         self.reconnect(i);
         Ok(taken)
     }
@@ -133,6 +138,12 @@ impl World {
         let peer = &mut self.peers[i];
         match output {
             Output::Transmit { link, seq, frame } => {
+                if frame.kind == "hub:hello" {
+                    let said = frame.parse::<Hello>().map_err(|e| e.to_string())?.received;
+                    if said != peer.client.received() {
+                        return Err(format!("client {i}: a hello with {said}"));
+                    }
+                }
                 if let (Some(seq), Some(session)) = (seq, peer.client.session()) {
                     self.model.transmitted(session, seq, &frame)?;
                 }
@@ -159,7 +170,10 @@ impl World {
                 self.react(i, &frame);
                 self.model.event(i, &frame)
             }
-            Output::Rejoined { room, data } => self.model.rejoined(i, &room, &data),
+            Output::Rejoined { room, data } => {
+                let base = self.hub.rooms.get(room.as_str()).map_or(0, |r| r.base.offset);
+                self.model.rejoined(i, &room, &data, base)
+            }
             Output::RejoinFailed { room, .. } => {
                 self.model.rejoin_failed(i, &room);
                 self.peers[i].app.rooms.remove(&room);

@@ -122,6 +122,16 @@ impl World {
     }
 
     pub(crate) fn catch_up(&mut self, name: &str, room: Arc<str>, after: Option<u64>, read: ReadId) -> Check {
+        let Some(session) = self.hub.sessions.get_mut(name) else { return Ok(()) };
+        let bytes = session.core.outbox_bytes();
+        match session.caught_up.replace((read, room.clone(), after, usize::MAX)) {
+            Some((_, r, a, b)) if r == room && a == after && a.is_some() && bytes >= b => {
+                return Err(format!(
+                    "session {name} reads {room} behind {after:?} again, with {bytes} bytes"
+                ));
+            }
+            _ => {}
+        }
         let history = self.hub.rooms.get(&room).is_some_and(|r| r.keeps.is_some());
         let why = match after {
             Some(after) if history => Why::CatchUp(after),
@@ -187,6 +197,11 @@ impl World {
         let mine = |e: &&Arc<wire::Event>| e.exclude.as_deref() != Some(&*reading.session);
         let events: Vec<_> = page.events.iter().filter(mine).cloned().collect();
         session.core.caught_up(&reading.room, reading.read, gap, &events, upto, page.more);
+        // A page without events may be read again: one was published meanwhile.
+        let last = session.caught_up.as_mut().filter(|(read, ..)| *read == reading.read);
+        if let Some(last) = last.filter(|_| !events.is_empty()) {
+            last.3 = session.core.outbox_bytes();
+        }
         self.work_off(&reading.session)
     }
 
@@ -233,6 +248,7 @@ impl World {
             members.filter(|s| s.rooms.contains(name) && s.joining.as_ref().is_none_or(|(r, _)| r != name))
         {
             let read = s.core.begin_join(name.clone());
+            s.caught_up = None;
             let (session, room) = (s.name.clone(), name.clone());
             readings.push(Reading { session, room, read, why: Why::Rewritten });
         }

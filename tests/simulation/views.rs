@@ -30,6 +30,8 @@ pub(crate) struct View {
     answered: u64,
     /// A new session hasn't joined it again yet.
     suspended: bool,
+    /// The event that was seen last, if nothing came between.
+    last: Option<(u64, String)>,
     /// The oldest life of the history that events may still come from.
     life: u32,
     /// Rewrites for which a gap without a hole was said.
@@ -123,14 +125,21 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn rejoined(&mut self, peer: usize, room: &str, data: &Value) -> Check {
+    /// A room was joined again in a new session. Its history is kept behind `base`.
+    pub(crate) fn rejoined(&mut self, peer: usize, room: &str, data: &Value, base: u64) -> Check {
+        let truth = self.rooms.entry(room.to_owned()).or_default();
         let view = self.peers[peer].views.entry(room.to_owned()).or_default();
+        let kept =
+            |at: &(u64, String)| at.0 >= base && truth.placed.get(at).is_some_and(|s| s.died.is_none());
         let error = |what: &str| Err(format!("client {peer}, {room}: joined again {what}"));
         if !std::mem::take(&mut view.suspended) {
             return error("in the same session");
         }
         match (data["recovered"].as_bool(), &view.next) {
             (_, Next::Nothing) => return error("without having been in it"),
+            (Some(false), _) if view.last.as_ref().is_some_and(kept) => {
+                return error("as if what it saw last were gone");
+            }
             (Some(false), _) => view.next = Next::Gap,
             (Some(true), Next::At(_)) => {}
             (None, Next::AfterNth(..)) => {
@@ -181,7 +190,7 @@ impl Model {
 impl PeerModel {
     fn joined(&mut self, room: &str, data: Option<&Value>, options: &serde_json::Map<String, Value>) {
         let view = self.views.entry(room.to_owned()).or_default();
-        view.suspended = false;
+        (view.suspended, view.last) = (false, None);
         let Some(data) = data else {
             view.next = Next::Nothing;
             self.unsteady.insert(room.to_owned());
@@ -225,7 +234,7 @@ impl PeerModel {
             Next::At(_) | Next::Within(..) | Next::Gap => {}
             _ => return Err(format!("a gap before {:?}", view.next)),
         }
-        view.next = Next::At(to);
+        (view.next, view.last) = (Next::At(to), None);
         self.last_position.insert(room.to_owned(), position.to_owned());
         Ok(())
     }
@@ -261,7 +270,9 @@ impl PeerModel {
             Next::Within(lo, hi) if offset < lo || offset > hi && skips(hi) => {
                 return Err(format!("event {offset} came before one within {lo}..={hi}"));
             }
-            Next::At(_) | Next::Within(..) => view.next = Next::At(offset + 1),
+            Next::At(_) | Next::Within(..) => {
+                (view.next, view.last) = (Next::At(offset + 1), Some((offset, id)));
+            }
             _ => return Err(format!("event {offset} came before {:?}", view.next)),
         }
         Ok(())
