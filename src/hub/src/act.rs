@@ -213,11 +213,12 @@ impl Hub {
         if *grant.user != *cell.user {
             return Err(Fault::new(Code::Forbidden, "The token is another user's"));
         }
-        let expires = grant.expires_unix_s;
-        cell.state.lock().grant = Arc::new(grant);
-        self.watch_grant(cell);
+        grant.check()?;
+        let expires = grant.expires_unix_ms();
+        cell.state.lock().set_grant(Arc::new(grant), self.clock.now());
+        self.schedule(cell);
         Ok(match expires {
-            Some(s) => json!({"expires_ms": s * 1000}),
+            Some(ms) => json!({"expires_ms": ms}),
             None => json!({}),
         })
     }

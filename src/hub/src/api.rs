@@ -34,8 +34,9 @@ impl Hub {
     /// A ticket that opens one session with this grant, for the answer to a negotiation.
     ///
     /// # Errors
-    /// `unavailable`: too many are out.
+    /// `unavailable`: too many are out; `bad_request`: the user's name or `info` has no fitting size.
     pub fn ticket(&self, grant: Grant) -> Result<String, Fault> {
+        grant.check()?;
         self.tickets.issue(self.clock.now(), grant)
     }
 

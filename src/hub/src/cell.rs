@@ -1,12 +1,14 @@
 //! One session in the hub: core's state machine behind a lock, with what the hub knows about its client.
 
+use crate::clock::unix_ms;
 use crate::room::Room;
+use crate::wheel::Timers;
 use crosspoint_core::session::{Action, LinkId, Session};
 use crosspoint_core::{Fault, Frame, Grant, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// A session.
@@ -17,8 +19,6 @@ pub(crate) struct Cell {
     pub(crate) resume: Box<str>,
     /// Whether some turn has it on its list already.
     pub(crate) dirty: AtomicBool,
-    /// When the wheel looks at it next.
-    pub(crate) scheduled: AtomicU64,
     /// Short holds only: never across an await or a call into an engine.
     pub(crate) state: Mutex<State>,
 }
@@ -33,6 +33,10 @@ pub(crate) struct Carrier {
 pub(crate) struct State {
     pub(crate) core: Session,
     pub(crate) grant: Arc<Grant>,
+    /// When the grant ends, by the hub's clock.
+    pub(crate) grant_end: u64,
+    /// When the wheel looks at it.
+    pub(crate) timers: Timers,
     pub(crate) link: Option<Carrier>,
     pub(crate) old: Option<Carrier>,
     pub(crate) rooms: Rooms,
@@ -129,6 +133,31 @@ impl State {
             });
         }
         self.actions(now)
+    }
+
+    pub(crate) fn set_grant(&mut self, grant: Arc<Grant>, now: u64) {
+        self.grant_end =
+            grant.expires_unix_ms().map_or(u64::MAX, |end| now.saturating_add(end.saturating_sub(unix_ms())));
+        self.grant = grant;
+    }
+
+    /// Whether the client's time is over. A session without a link waits for who resumes it with a new token.
+    pub(crate) fn grant_is_over(&mut self, now: u64) -> bool {
+        if self.core.link().is_none() || now < self.grant_end {
+            return false;
+        }
+        let over = self.grant.has_ended(unix_ms());
+        if !over {
+            self.set_grant(self.grant.clone(), now);
+        }
+        over
+    }
+
+    /// When the wheel must be told to look at the session, if it doesn't know.
+    pub(crate) fn wanted_timer(&mut self) -> Option<u64> {
+        let grant_end = if self.core.link().is_some() { self.grant_end } else { u64::MAX };
+        let at = if self.core.ended().is_some() { u64::MAX } else { self.core.deadline().min(grant_end) };
+        self.timers.want(at).then_some(at)
     }
 
     pub(crate) fn actions(&mut self, now: u64) -> Vec<Action> {

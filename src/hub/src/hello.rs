@@ -2,9 +2,10 @@
 
 use crate::cell::{Carrier, Cell, Rooms, State};
 use crate::clock::unix_ms;
-use crate::hub::{Hub, Timer, close, hex, random};
+use crate::hub::{Hub, close, hex, random};
 use crate::link::HubLink;
 use crate::turn;
+use crate::wheel::Timers;
 use crosspoint_core::client::{Hello, Welcome};
 use crosspoint_core::link::Subscribe;
 use crosspoint_core::session::{Kind, Session};
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Hub {
     pub(crate) fn hello(self: &Arc<Hub>, link: &HubLink, frame: &Frame) -> Result<(), Fault> {
@@ -73,11 +74,36 @@ impl Hub {
         if cell.resume.is_empty() || !same(secret.as_bytes(), cell.resume.as_bytes()) {
             return Err(Code::SessionExpired.into());
         }
-        let expires = cell.state.lock().grant.expires_unix_s;
-        if expires.is_some_and(|s| s * 1000 <= unix_ms()) {
-            return Err(Code::TokenExpired.into());
-        }
+        self.renew(link, &cell, hello)?;
         self.carry(link, &cell, hello.received, true, None)
+    }
+
+    /// A hello that resumes may bring a newer grant of the same user; it must, where the session's is over.
+    fn renew(&self, link: &HubLink, cell: &Cell, hello: &Hello) -> Result<(), Fault> {
+        let held = cell.state.lock().grant.clone();
+        let Some(end) = held.expires_unix_ms() else { return Ok(()) };
+        let over = held.has_ended(unix_ms());
+        let now = self.clock.now();
+        let given = match (&hello.ticket, hello.token.as_ref().or(link.info.token.as_ref())) {
+            (Some(ticket), _) => {
+                self.tickets.get(now, ticket).map(|t| t.grant).ok_or(Code::Unauthorized.into())
+            }
+            (None, Some(token)) => self.auth.verify(token).map(Arc::new),
+            (None, None) => Err(Code::TokenExpired.into()),
+        };
+        match given {
+            Ok(grant) if *grant.user == *cell.user && !grant.has_ended(unix_ms()) => {
+                grant.check()?;
+                if grant.expires_unix_ms().is_none_or(|e| e > end) {
+                    cell.state.lock().set_grant(grant, now);
+                }
+                Ok(())
+            }
+            // Who comes with another's token begins anew.
+            Ok(_) if over => Err(Code::SessionExpired.into()),
+            Err(fault) if over => Err(fault),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the link the session's own, and welcomes it.
@@ -140,16 +166,26 @@ impl Hub {
     }
 
     fn new_session(self: &Arc<Hub>, grant: Arc<Grant>, kind: Kind) -> Result<Arc<Cell>, Fault> {
+        grant.check()?;
+        if grant.has_ended(unix_ms()) {
+            return Err(Code::TokenExpired.into());
+        }
+        if !self.accepting.load(Ordering::Relaxed) {
+            return Err(Code::Shutdown.into());
+        }
+        let now = self.clock.now();
         let name: Arc<str> = hex(&random::<12>()).into();
         let user: Arc<str> = if grant.user.is_empty() {
-            format!("anonymous-{}", &name[..8]).into()
+            format!("anonymous-{}", &name[..16]).into()
         } else {
             grant.user.as_str().into()
         };
         let resume = if kind == Kind::Resumable { hex(&random::<16>()) } else { String::new() };
-        let state = State {
-            core: Session::new(self.clock.now(), self.limits.clone(), kind),
-            grant,
+        let mut state = State {
+            core: Session::new(now, self.limits.clone(), kind),
+            grant: grant.clone(),
+            grant_end: u64::MAX,
+            timers: Timers::NONE,
             link: None,
             old: None,
             rooms: Rooms::default(),
@@ -160,12 +196,12 @@ impl Hub {
             services: vec![],
             torn_down: false,
         };
+        state.set_grant(grant, now);
         let cell = Arc::new(Cell {
             name: name.clone(),
             user: user.clone(),
             resume: resume.into(),
             dirty: AtomicBool::new(false),
-            scheduled: AtomicU64::new(u64::MAX),
             state: Mutex::new(state),
         });
         let mut sessions = self.sessions.write();
@@ -173,10 +209,10 @@ impl Hub {
             return Err(Fault::new(Code::Unavailable, "The hub holds as many sessions as it may"));
         }
         sessions.insert(name, cell.clone());
-        drop(sessions);
+        // Both at once: whoever finds the session can end it.
         self.users.write().entry(user).or_default().push(cell.clone());
+        drop(sessions);
         self.stats.sessions_opened.fetch_add(1, Ordering::Relaxed);
-        self.watch_grant(&cell);
         Ok(cell)
     }
 
@@ -235,13 +271,6 @@ impl Hub {
                 hub.tear_down(&cell2, &fault);
             }
         });
-    }
-
-    /// Makes the wheel look at a session whose grant ends before it would otherwise.
-    pub(crate) fn watch_grant(&self, cell: &Arc<Cell>) {
-        let Some(end) = cell.state.lock().grant.expires_unix_s else { return };
-        let at = self.clock.now() + (end * 1000).saturating_sub(unix_ms());
-        self.timers.set(at, Timer::Grant(Arc::downgrade(cell)));
     }
 }
 

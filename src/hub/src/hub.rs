@@ -50,7 +50,8 @@ pub struct Hub {
 
 /// What the wheel looks at.
 pub(crate) enum Timer {
-    Session(Weak<Cell>),
+    /// A session wants to be looked at; at this time, by which it knows the timer.
+    Session(Weak<Cell>, u64),
     /// A link that should have said hello by now.
     Hello(Weak<HubLink>),
     /// A user's last session left a room some time ago.
@@ -60,8 +61,6 @@ pub(crate) enum Timer {
         session: Arc<str>,
     },
     Request(Arc<str>),
-    /// A session's grant may be over.
-    Grant(Weak<Cell>),
 }
 
 /// 96 random bits as 24 hex digits.
@@ -169,11 +168,14 @@ impl Hub {
 
     /// Makes sure the wheel looks at the session in time.
     pub(crate) fn schedule(&self, cell: &Arc<Cell>) {
-        let at = cell.state.lock().core.deadline();
-        if at < cell.scheduled.load(Ordering::Relaxed) {
-            cell.scheduled.store(at, Ordering::Relaxed);
-            self.timers.set(at, Timer::Session(Arc::downgrade(cell)));
+        let at = cell.state.lock().wanted_timer();
+        if let Some(at) = at {
+            self.set_timer(cell, at);
         }
+    }
+
+    pub(crate) fn set_timer(&self, cell: &Arc<Cell>, at: u64) {
+        self.timers.set(at, Timer::Session(Arc::downgrade(cell), at));
     }
 
     /// Does what a session wants done.
@@ -277,7 +279,7 @@ impl Hub {
 
     fn leave_later(&self, room: &Arc<Room>, cell: &Arc<Cell>) {
         let (name, user, session) = (room.name.clone(), cell.user.clone(), cell.name.clone());
-        let at = self.clock.now() + room.namespace.leave_delay_ms;
+        let at = self.clock.now().saturating_add(room.namespace.leave_delay_ms);
         self.timers.set(at, Timer::Leave { room: name, user, session });
     }
 

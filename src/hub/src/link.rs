@@ -119,12 +119,12 @@ impl HubLink {
         while let Some(early) = state.core.take_early(now) {
             state.inbox.push_back(early);
         }
-        let due = state.core.deadline();
+        let timer = state.wanted_timer();
         drop(state);
         turn::cell(cell);
         hub.perform(cell, actions);
-        if due < cell.scheduled.load(Ordering::Relaxed) {
-            hub.schedule(cell);
+        if let Some(at) = timer {
+            hub.set_timer(cell, at);
         }
         if let Some(frame) = now_frame {
             hub.act_from(cell, frame);

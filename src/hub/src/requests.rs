@@ -95,6 +95,12 @@ impl Table {
     }
 }
 
+impl Requests {
+    pub(crate) fn under_way(&self) -> usize {
+        self.0.lock().under_way.len()
+    }
+}
+
 impl Hub {
     pub(crate) fn direct(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
         if !cell.state.lock().grant.direct {

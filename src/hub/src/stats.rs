@@ -22,6 +22,12 @@ macro_rules! counters {
             pub users: u64,
             /// Rooms with members now.
             pub rooms: u64,
+            /// Services that sessions are attached as now.
+            pub services: u64,
+            /// Requests that wait for answers now.
+            pub requests_waiting: u64,
+            /// Timers set now.
+            pub timers: u64,
         }
 
         impl Hub {
@@ -34,6 +40,9 @@ macro_rules! counters {
                     sessions: self.sessions.read().len() as u64,
                     users: self.users.read().len() as u64,
                     rooms: self.rooms.read().len() as u64,
+                    services: self.services.read().len() as u64,
+                    requests_waiting: self.requests.under_way() as u64,
+                    timers: self.timers.len() as u64,
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! The one task that looks at the clock for everybody.
 
-use crate::clock::unix_ms;
 use crate::hub::{Hub, Timer, close};
 use crate::turn;
 use crate::wheel::TICK_MS;
@@ -36,11 +35,18 @@ impl Hub {
         let now = self.clock.now();
         for timer in self.timers.due(now) {
             match timer {
-                Timer::Session(cell) => {
+                Timer::Session(cell, at) => {
                     let Some(cell) = cell.upgrade() else { continue };
-                    cell.scheduled.store(u64::MAX, Ordering::Relaxed);
                     let actions = {
                         let mut state = cell.state.lock();
+                        if !state.timers.fired(at) {
+                            continue;
+                        }
+                        if state.grant_is_over(now) {
+                            drop(state);
+                            self.tear_down(&cell, &Code::TokenExpired.into());
+                            continue;
+                        }
                         state.core.tick(now);
                         state.flush(now)
                     };
@@ -61,15 +67,6 @@ impl Hub {
                         let _ = answer.await;
                     });
                 }
-                Timer::Grant(cell) => {
-                    let Some(cell) = cell.upgrade() else { continue };
-                    let end = cell.state.lock().grant.expires_unix_s;
-                    match end {
-                        Some(s) if s * 1000 <= unix_ms() => self.tear_down(&cell, &Code::TokenExpired.into()),
-                        // Refreshed meanwhile.
-                        _ => self.watch_grant(&cell),
-                    }
-                }
                 Timer::Request(request) => self.request_timed_out(&request),
             }
         }
@@ -79,7 +76,8 @@ impl Hub {
 
     /// Tells the rooms what changed in their presence.
     fn announce(&self) {
-        for room in std::mem::take(&mut *self.announcements.lock()) {
+        let rooms = std::mem::take(&mut *self.announcements.lock());
+        for room in rooms {
             let (changes, to) = room.take_changes();
             if to.is_empty() {
                 continue;

@@ -4,6 +4,7 @@ mod support;
 
 use crosspoint_core::{Code, Flow};
 use serde_json::json;
+use std::time::Duration;
 use support::{Link, config, data, hub};
 
 #[tokio::test]
@@ -86,6 +87,80 @@ async fn who_knows_not_the_secret_gets_no_session() {
     let link = Link::open(&hub);
     link.send(json!({"type": "hub:hello", "data": {"version": 9, "user": "a"}}));
     assert_eq!(link.closed().map(|f| f.code), Some(Code::VersionUnsupported));
+}
+
+#[tokio::test]
+async fn grants_end_in_time_whatever_they_say() {
+    let hub = hub(config());
+    let hello = |token: &str| json!({"type": "hub:hello", "data": {"version": 1, "token": token}});
+    let late = Link::open(&hub);
+    late.send(hello("t:a:-1"));
+    assert_eq!(late.closed().map(|f| f.code), Some(Code::TokenExpired));
+    let ages = Link::open(&hub);
+    ages.send(hello(&format!("t:a:{}", i64::MAX)));
+    ages.until("hub:welcome").await;
+    let soon = Link::open(&hub);
+    soon.send(hello("t:a:1"));
+    soon.until("hub:welcome").await;
+    let reply = ages.ask(json!({"type": "hub:refresh", "data": {"token": "t:b"}})).await;
+    assert_eq!(data(&reply)["code"], "forbidden");
+    soon.until("hub:close").await;
+    assert_eq!(soon.closed().map(|f| f.code), Some(Code::TokenExpired));
+    assert_eq!((hub.stats().sessions, ages.closed()), (1, None));
+    for n in 1..100 {
+        let token = format!("t:a:{}", 1000 * n);
+        let reply = ages.ask(json!({"type": "hub:refresh", "data": {"token": token}})).await;
+        assert!(data(&reply)["expires_ms"].as_u64() > Some(0));
+    }
+    assert!(hub.stats().timers < 10, "a refresh sets no timer of its own: {}", hub.stats().timers);
+}
+
+#[tokio::test]
+async fn a_session_whose_token_ended_while_it_had_no_link_goes_on_with_a_new_one() {
+    let hub = hub(config());
+    let first = Link::open(&hub);
+    first.send(json!({"type": "hub:hello", "data": {"version": 1, "token": "t:a:1"}}));
+    let welcome = data(&first.until("hub:welcome").await);
+    first.cut();
+    let resume = |token: Option<&str>| {
+        let link = Link::open(&hub);
+        let data =
+            json!({"version": 1, "session": welcome["session"], "resume": welcome["resume"], "token": token});
+        link.send(json!({"type": "hub:hello", "data": data}));
+        link
+    };
+    let expired = async {
+        loop {
+            let link = resume(None);
+            if let Some(fault) = link.closed() {
+                break fault.code;
+            }
+            link.cut();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), expired).await, Ok(Code::TokenExpired));
+    assert_eq!(resume(Some("bad")).closed().map(|f| f.code), Some(Code::Unauthorized));
+    let other = data(&resume(Some("t:b:60")).until("hub:welcome").await);
+    assert_eq!((&other["resumed"], &other["user"]), (&json!(false), &json!("b")));
+    let again = data(&resume(Some("t:a:60")).until("hub:welcome").await);
+    assert_eq!((&again["resumed"], &again["session"]), (&json!(true), &welcome["session"]));
+}
+
+#[tokio::test]
+async fn users_and_info_have_a_size() {
+    let hub = hub(config());
+    for (user, info) in [
+        ("x".repeat(296), json!({})),
+        ("a\nb".into(), json!({})),
+        ("a".into(), json!([1])),
+        ("a".into(), json!({"x": "y".repeat(1024)})),
+    ] {
+        let link = Link::open(&hub);
+        link.send(json!({"type": "hub:hello", "data": {"version": 1, "user": user, "info": info}}));
+        assert_eq!(link.closed().map(|f| f.code), Some(Code::BadRequest));
+    }
+    assert_eq!(hub.stats().sessions, 0);
 }
 
 #[tokio::test]
@@ -197,6 +272,22 @@ async fn too_many_rooms_are_refused_and_memory_returns() {
     assert_eq!((hub.stats().rooms, refused), (10, 99_990));
     a.send(json!({"type": "hub:bye"}));
     assert_eq!((hub.stats().rooms, hub.stats().sessions, hub.stats().users), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_session_sets_no_more_timers_than_an_idle_one() {
+    let hub = hub(config());
+    let (a, _) = Link::hello(&hub, "a").await;
+    a.join("r").await;
+    for n in 0..200 {
+        a.send(json!({"type": "m", "room": "r", "data": n}));
+        a.ack();
+        tokio::time::advance(Duration::from_millis(1_500)).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(a.closed(), None);
+    // Two of the session and one of its link's hello.
+    assert!(hub.stats().timers <= 3, "{}", hub.stats().timers);
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,7 +69,8 @@ pub(super) fn metrics(app: &App) -> Reply {
 }
 
 /// The fields of the hub's statistics that go up and down.
-const GAUGES: [&str; 5] = ["links", "links_waiting", "sessions", "users", "rooms"];
+const GAUGES: [&str; 8] =
+    ["links", "links_waiting", "sessions", "users", "rooms", "services", "requests_waiting", "timers"];
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP crosspoint_{name} {help}\n# TYPE crosspoint_{name} {kind}");
