@@ -8,6 +8,8 @@
 mod links;
 mod rooms;
 mod state;
+#[cfg(test)]
+mod tests;
 mod up;
 
 pub use state::{ClientConfig, Hello, Welcome};

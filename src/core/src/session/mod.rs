@@ -12,6 +12,8 @@ mod deliver;
 mod inbound;
 mod lag;
 mod outbox;
+#[cfg(test)]
+mod tests;
 mod volatile;
 
 use crate::code::Code;
