@@ -165,7 +165,7 @@ impl Frame {
 
     /// Reads a text message.
     pub fn decode_text(text: &[u8]) -> Result<Frame, FrameError> {
-        let mut frame: Frame = serde_json::from_slice(text).map_err(|e| FrameError::Json(e.to_string()))?;
+        let mut frame = Frame::read(text)?;
         if let Some(b64) = frame.data64.take() {
             frame.payload = Some(STANDARD.decode(b64).map_err(|_| FrameError::Base64)?.into());
         }
@@ -177,11 +177,19 @@ impl Frame {
         let Some((len, rest)) = message.split_first_chunk::<2>() else { return Err(FrameError::Header) };
         let len = u16::from_be_bytes(*len) as usize;
         let header = rest.get(..len).ok_or(FrameError::Header)?;
-        let mut frame: Frame = serde_json::from_slice(header).map_err(|e| FrameError::Json(e.to_string()))?;
+        let mut frame = Frame::read(header)?;
         frame.data64 = None;
         frame.data = None;
         frame.payload = Some(message.slice(2 + len..));
         frame.check()
+    }
+
+    fn read(json: &[u8]) -> Result<Frame, FrameError> {
+        // serde takes an array of the fields, too.
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(FrameError::Json("not an object".into()));
+        }
+        serde_json::from_slice(json).map_err(|e| FrameError::Json(e.to_string()))
     }
 
     /// The same frame, if its names have the lengths that the protocol allows.
@@ -273,6 +281,7 @@ mod tests {
         for bad in [
             &b"hello"[..],
             b"[]",
+            b"[\"m\"]",
             b"{}",
             b"{\"type\":1}",
             b"{\"type\":\"\"}",

@@ -229,7 +229,12 @@ pub(crate) fn step(future: impl Future<Output = ()> + Send + 'static) -> Step {
     now_or_later(future).map_or(Step::Done, Step::Wait)
 }
 
+/// Reads the data of a `hub:` frame, an object.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(frame: &'a Frame) -> Result<T, Fault> {
+    // serde takes an array of the fields, too.
+    if frame.data.as_ref().is_some_and(|d| d.get().starts_with('[')) {
+        return Err(Fault::new(Code::BadRequest, format!("{}: the data is an object", frame.kind)));
+    }
     frame.parse().map_err(|e| Fault::new(Code::BadRequest, format!("{}: {e}", frame.kind)))
 }
 

@@ -1,5 +1,6 @@
 //! The beginning of a link: a new session, or one that goes on.
 
+use crate::act::parse;
 use crate::cell::{Carrier, Cell, Rooms, State};
 use crate::clock::unix_ms;
 use crate::hub::{Hub, close, hex, random};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Hub {
     pub(crate) fn hello(self: &Arc<Hub>, link: &HubLink, frame: &Frame) -> Result<(), Fault> {
-        let hello: Hello = frame.parse().map_err(|e| Fault::new(Code::BadRequest, format!("hello: {e}")))?;
+        let hello: Hello = parse(frame)?;
         if hello.version != VERSION {
             let text = format!("This hub speaks version {VERSION} of the protocol, not {}", hello.version);
             return Err(Fault::new(Code::VersionUnsupported, text));
