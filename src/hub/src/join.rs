@@ -67,16 +67,19 @@ impl Hub {
             let query = HistoryQuery { from, limit };
             match self.engine.history(&room.name, &room.namespace, query).await {
                 Ok(page) => Some((page, data.since.is_some(), read)),
-                Err(fault) => {
-                    self.leave_room(cell, name);
-                    return Err(fault);
-                }
+                Err(fault) => return self.undo_join(cell, name, fault).await,
             }
         } else {
             None
         };
-        self.present(cell, &room, data.state).await?;
-        let members = if data.presence { Some(self.engine.members(name).await?) } else { None };
+        let members = async {
+            self.present(cell, &room, data.state).await?;
+            if data.presence { self.engine.members(name).await.map(Some) } else { Ok(None) }
+        };
+        let members = match members.await {
+            Ok(members) => members,
+            Err(fault) => return self.undo_join(cell, name, fault).await,
+        };
         let id = frame.id.as_deref();
         self.go_live(cell, &room, id, page, members);
         Ok(())
@@ -132,6 +135,15 @@ impl Hub {
         joined.room.remove(&cell.name, joined.presence);
         self.release(&joined.room);
         Some(joined)
+    }
+
+    /// After a join that failed the session is not in the room, nor present.
+    async fn undo_join(&self, cell: &Arc<Cell>, name: &str, fault: Fault) -> Result<(), Fault> {
+        if let Some(joined) = self.leave_room(cell, name).filter(|j| j.present) {
+            // The fault that is told is the first one.
+            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name).await;
+        }
+        Err(fault)
     }
 
     async fn present(&self, cell: &Arc<Cell>, room: &Arc<Room>, shown: Option<Raw>) -> Result<(), Fault> {

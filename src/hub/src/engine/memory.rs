@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Ids that a room remembers at most, against repetition.
 const DEDUP_MAX: usize = 10_000;
+/// A full engine is swept so often at most, ms.
+const SWEEP_MS_MIN: u64 = 500;
 
 /// History and presence in memory.
 pub struct MemoryEngine {
@@ -23,6 +25,8 @@ pub struct MemoryEngine {
     life: String,
     epochs: AtomicU64,
     none: Arc<str>,
+    /// When a full engine was swept last, ms since 1970.
+    swept_at: AtomicU64,
 }
 
 struct Room {
@@ -55,12 +59,16 @@ impl MemoryEngine {
             life,
             epochs: AtomicU64::new(0),
             none: "".into(),
+            swept_at: AtomicU64::new(0),
         }
     }
 
     fn room(&self, name: &Arc<str>) -> Result<Arc<Room>, Fault> {
         if let Some(room) = self.rooms.read().get(name) {
             return Ok(room.clone());
+        }
+        if self.rooms.read().len() >= self.rooms_max {
+            self.make_room();
         }
         let mut rooms = self.rooms.write();
         if let Some(room) = rooms.get(name) {
@@ -87,6 +95,26 @@ impl MemoryEngine {
         });
         rooms.insert(name.clone(), room.clone());
         Ok(room)
+    }
+
+    /// Sweeps before its time, but not all the time: rooms that were left may not keep others out.
+    fn make_room(&self) {
+        let now = unix_ms();
+        let last = self.swept_at.load(Ordering::Relaxed);
+        if now >= last + SWEEP_MS_MIN
+            && self.swept_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.sweep();
+        }
+    }
+
+    /// Lets go of a room that holds nothing.
+    fn forget_idle(&self, name: &str) {
+        let mut rooms = self.rooms.write();
+        // Nobody else holds it: nothing can be about to happen in it.
+        if rooms.get(name).is_some_and(|r| Arc::strong_count(r) == 1 && r.is_idle()) {
+            rooms.remove(name);
+        }
     }
 
     fn hand(&self, event: Arc<Event>) {
@@ -126,6 +154,12 @@ impl MemoryEngine {
         // Under the room's lock, so that feeds see the order of the offsets.
         self.hand(event);
         Ok(published)
+    }
+}
+
+impl Room {
+    fn is_idle(&self) -> bool {
+        !self.wanted.load(Ordering::Relaxed) && self.log.lock().is_empty() && self.present.lock().is_empty()
     }
 }
 
@@ -301,24 +335,11 @@ impl Engine for MemoryEngine {
         let all: Vec<_> = self.rooms.read().iter().map(|(n, r)| (n.clone(), r.clone())).collect();
         let mut idle = vec![];
         for (name, room) in all {
-            let mut log = room.log.lock();
-            log.expire(now);
-            if !room.wanted.load(Ordering::Relaxed) && log.is_empty() && room.present.lock().is_empty() {
+            room.log.lock().expire(now);
+            if room.is_idle() {
                 idle.push(name);
             }
         }
-        let mut rooms = self.rooms.write();
-        for name in idle {
-            // Nobody else holds it: nothing can be about to happen in it.
-            let unused = rooms.get(&name).is_some_and(|r| {
-                Arc::strong_count(r) == 1
-                    && !r.wanted.load(Ordering::Relaxed)
-                    && r.log.lock().is_empty()
-                    && r.present.lock().is_empty()
-            });
-            if unused {
-                rooms.remove(&name);
-            }
-        }
+        idle.iter().for_each(|name| self.forget_idle(name));
     }
 }
