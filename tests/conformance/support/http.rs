@@ -36,7 +36,9 @@ impl Http {
         let h2 = match version {
             Version::H1 => None,
             Version::H2 => {
-                let io = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+                let stream = TcpStream::connect(addr).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let io = TokioIo::new(stream);
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
                 Some((sender, Task::new(async move { drop(connection.await) })))
             }
