@@ -148,11 +148,24 @@ impl Hub {
             Err(fault) => return self.fail(cell, asked, fault),
             Ok(data) => {
                 if let Some(id) = &asked.id {
-                    self.send_to(cell, reply(id, &data));
+                    match self.fitting(reply(id, &data)) {
+                        Ok(reply) => self.send_to(cell, reply),
+                        Err(fault) => return self.fail(cell, asked, fault),
+                    }
                 }
             }
         }
         Step::Done
+    }
+
+    /// A reply that a session can't take would end it, and the next one that asks the same.
+    pub(crate) fn fitting(&self, reply: SharedFrame) -> Result<SharedFrame, Fault> {
+        let (bytes, max) = (reply.cost(), self.limits.outbox_bytes_max);
+        if bytes > max {
+            let text = format!("The reply has {bytes} bytes, of {max} that a session may have waiting");
+            return Err(Fault::new(Code::LimitExceeded, text));
+        }
+        Ok(reply)
     }
 
     /// Tells the client what went wrong with its frame.

@@ -57,8 +57,6 @@ pub(crate) struct State {
 #[derive(Clone)]
 pub(crate) struct Joined {
     pub(crate) room: Arc<Room>,
-    /// Whether it wants presence changes.
-    pub(crate) presence: bool,
     /// Whether it counts as present.
     pub(crate) present: bool,
 }

@@ -216,15 +216,21 @@ impl Hub {
         let (hub, cell) = (self.clone(), cell.clone());
         self.finish(async move {
             match answer.await {
+                // The session has seen a later event than the engine finds: that isn't all yet.
+                Ok(page) if page.head.offset <= after => {
+                    tracing::warn!(room = &*name, after, head = page.head.offset, "the history lags");
+                    cell.state.lock().core.catch_up_failed(hub.clock.now(), &name, read);
+                }
                 Ok(page) => {
                     let gap = (!page.complete).then(|| gap(&name, Some(&page.start), "history_trimmed"));
                     hub.stats.gaps.fetch_add(gap.is_some() as u64, Ordering::Relaxed);
-                    let head = page.head.offset;
-                    cell.state.lock().core.caught_up(&name, read, gap, &page.events, head, page.more);
+                    let (events, upto, more) = page.part_of(&cell.name);
+                    cell.state.lock().core.caught_up(&name, read, gap, &events, upto, more);
                 }
                 Err(_) => cell.state.lock().core.catch_up_failed(hub.clock.now(), &name, read),
             }
             turn::cell(&cell);
+            hub.schedule(&cell);
         });
     }
 
@@ -267,7 +273,7 @@ impl Hub {
         }
         drop(users);
         for joined in rooms {
-            joined.room.remove(&cell.name, joined.presence);
+            joined.room.remove(&cell.name);
             if joined.present {
                 self.leave_later(&joined.room, cell);
             }

@@ -1,7 +1,7 @@
 //! Joining, leaving, presence and history: what a session does with rooms beside publishing.
 
 use crate::act::{parse, reply, room_of};
-use crate::cell::{Cell, Joined};
+use crate::cell::{Cell, Joined, State};
 use crate::engine::{HistoryFrom, HistoryPage, HistoryQuery, Member, Presence};
 use crate::hub::{Hub, gap};
 use crate::room::Room;
@@ -54,38 +54,47 @@ fn position(text: &str) -> Result<Position, Fault> {
 impl Hub {
     pub(crate) async fn join(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Result<(), Fault> {
         let name = room_of(&frame)?;
-        let data = parse::<Option<JoinData>>(&frame)?.unwrap_or_default();
+        let joined = self.try_join(cell, &frame, name).await;
+        if joined.is_err()
+            && let Some(joined) = self.leave_room(cell, name).filter(|j| j.present)
+        {
+            // After a join that failed the session is not in the room, nor present. The fault that is told is the first one.
+            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name).await;
+        }
+        joined
+    }
+
+    async fn try_join(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame, name: &str) -> Result<(), Fault> {
+        let data = parse::<Option<JoinData>>(frame)?.unwrap_or_default();
         let since = data.since.as_deref().map(position).transpose()?;
         self.check_state(data.state.as_deref())?;
         let (room, read) = self.enter_room(cell, name, data.presence)?;
-        let page = if room.has_history() {
+        let mut page = None;
+        if room.has_history() {
             let max = self.limits.history_page_max;
             let (from, limit) = match since {
                 Some(p) => (HistoryFrom::Since(p), max),
                 None => (HistoryFrom::Last(None), data.history.unwrap_or(0).min(max)),
             };
             let query = HistoryQuery { from, limit };
-            match self.engine.history(&room.name, &room.namespace, query).await {
-                Ok(page) => Some((page, data.since.is_some(), read)),
-                Err(fault) => return self.undo_join(cell, name, fault).await,
-            }
-        } else {
-            None
+            page = Some(self.engine.history(&room.name, &room.namespace, query).await?);
+        }
+        self.present(cell, &room, data.state).await?;
+        let members = if data.presence { Some(self.engine.members(name).await?) } else { None };
+        let resuming = data.since.is_some();
+        let data = JoinReply {
+            room: &room.name,
+            position: page.as_ref().map(|p| p.head.clone()),
+            recovered: page.as_ref().filter(|_| resuming).map(|p| p.complete),
+            members,
         };
-        let members = async {
-            self.present(cell, &room, data.state).await?;
-            if data.presence { self.engine.members(name).await.map(Some) } else { Ok(None) }
-        };
-        let members = match members.await {
-            Ok(members) => members,
-            Err(fault) => return self.undo_join(cell, name, fault).await,
-        };
-        let id = frame.id.as_deref();
-        self.go_live(cell, &room, id, page, members);
+        let reply = frame.id.as_deref().map(|id| self.fitting(reply(id, &data))).transpose()?;
+        self.go_live(cell, &room, reply, page.map(|p| (p, resuming)), read);
         Ok(())
     }
 
-    /// Makes the session a member; in a room with history its events wait until it has caught up.
+    /// Makes the session a member whose events wait until it has caught up, or been answered. In a room without history that
+    /// it is in already there is nothing to wait for.
     fn enter_room(
         self: &Arc<Hub>,
         cell: &Arc<Cell>,
@@ -93,38 +102,51 @@ impl Hub {
         presence: bool,
     ) -> Result<(Arc<Room>, Option<ReadId>), Fault> {
         loop {
-            let state = cell.state.lock();
-            if !state.grant.may_join(name) {
-                return Err(Fault::new(Code::Forbidden, format!("The grant does not allow joining {name}")));
-            }
-            let before = state.rooms.get(name).cloned();
-            if before.is_none() && state.rooms.len() >= self.limits.rooms_max {
-                let text = format!("A session may be in {} rooms", self.limits.rooms_max);
-                return Err(Fault::new(Code::LimitExceeded, text));
-            }
-            if state.torn_down {
-                return Err(Code::SessionExpired.into());
-            }
-            drop(state);
+            let before = self.may_enter(&cell.state.lock(), name)?;
             let room = match &before {
                 Some(joined) => joined.room.clone(),
                 None => self.room(name)?,
             };
             let mut state = cell.state.lock();
-            let read = room.has_history().then(|| state.core.begin_join(room.name.clone()));
+            if state.torn_down {
+                drop(state);
+                self.release(&room);
+                return Err(Code::SessionExpired.into());
+            }
+            let waits = room.has_history() || before.is_none();
+            let read = waits.then(|| state.core.begin_join(room.name.clone()));
             let present = before.as_ref().is_some_and(|j| j.present);
-            state.rooms.insert(Joined { room: room.clone(), presence, present });
+            state.rooms.insert(Joined { room: room.clone(), present });
             drop(state);
-            if let Some(before) = before {
-                room.watch(before.presence, presence);
+            if before.is_some() {
+                room.watch(&cell.name, presence);
                 return Ok((room, read));
             }
-            // Without history there is nothing to wait for: the room is live from the reply on.
-            if !room.has_history() || room.add(cell, presence) {
-                return Ok((room, read));
+            if !room.add(cell, presence) {
+                // The registry let go of it since the look-up.
+                self.leave_room(cell, name);
+                continue;
             }
-            self.leave_room(cell, name);
+            if cell.state.lock().torn_down {
+                // It left all its rooms before it was in this one.
+                room.remove(&cell.name);
+                self.release(&room);
+                return Err(Code::SessionExpired.into());
+            }
+            return Ok((room, read));
         }
+    }
+
+    fn may_enter(&self, state: &State, name: &str) -> Result<Option<Joined>, Fault> {
+        if !state.grant.may_join(name) {
+            return Err(Fault::new(Code::Forbidden, format!("The grant does not allow joining {name}")));
+        }
+        let before = state.rooms.get(name).cloned();
+        if before.is_none() && state.rooms.len() >= self.limits.rooms_max {
+            let text = format!("A session may be in {} rooms", self.limits.rooms_max);
+            return Err(Fault::new(Code::LimitExceeded, text));
+        }
+        Ok(before)
     }
 
     fn leave_room(&self, cell: &Arc<Cell>, name: &str) -> Option<Joined> {
@@ -132,18 +154,9 @@ impl Hub {
         let joined = state.rooms.remove(name)?;
         state.core.leave(name);
         drop(state);
-        joined.room.remove(&cell.name, joined.presence);
+        joined.room.remove(&cell.name);
         self.release(&joined.room);
         Some(joined)
-    }
-
-    /// After a join that failed the session is not in the room, nor present.
-    async fn undo_join(&self, cell: &Arc<Cell>, name: &str, fault: Fault) -> Result<(), Fault> {
-        if let Some(joined) = self.leave_room(cell, name).filter(|j| j.present) {
-            // The fault that is told is the first one.
-            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name).await;
-        }
-        Err(fault)
     }
 
     async fn present(&self, cell: &Arc<Cell>, room: &Arc<Room>, shown: Option<Raw>) -> Result<(), Fault> {
@@ -158,61 +171,44 @@ impl Hub {
             info
         };
         let (user, session) = (cell.user.clone(), cell.name.clone());
-        self.engine.enter(&room.name, Presence { user, session, info, state: shown }).await
+        let entered = self.engine.enter(&room.name, Presence { user, session, info, state: shown }).await;
+        if cell.state.lock().torn_down {
+            // Its leaving may have come before its entering.
+            let _ = self.engine.leave(&room.name, &cell.user, &cell.name).await;
+        }
+        entered
     }
 
+    /// Answers the join; from then on the session gets the room's events.
     fn go_live(
-        self: &Arc<Hub>,
+        &self,
         cell: &Arc<Cell>,
         room: &Arc<Room>,
-        id: Option<&str>,
-        page: Option<(HistoryPage, bool, Option<ReadId>)>,
-        members: Option<Vec<Member>>,
+        reply: Option<SharedFrame>,
+        page: Option<(HistoryPage, bool)>,
+        read: Option<ReadId>,
     ) {
-        let mut data = JoinReply { room: &room.name, position: None, recovered: None, members };
-        let Some((page, resuming, read)) = page else {
-            let presence = {
-                let mut state = cell.state.lock();
-                if let Some(id) = id {
-                    let _ = state.core.send(reply(id, &data));
-                }
-                state.rooms.get(&room.name).map(|j| j.presence)
-            };
-            if let Some(presence) = presence
-                && !room.add(cell, presence)
-            {
-                self.rejoin_dead_room(cell, &room.name, presence);
-            }
-            return turn::cell(cell);
-        };
-        data.position = Some(page.head.clone());
-        data.recovered = resuming.then_some(page.complete);
-        let gap: Option<SharedFrame> =
-            (resuming && !page.complete).then(|| gap(&room.name, Some(&page.start), "history_lost"));
-        self.stats.gaps.fetch_add(gap.is_some() as u64, Ordering::Relaxed);
         let mut state = cell.state.lock();
-        if let Some(id) = id {
-            let _ = state.core.send(reply(id, &data));
+        if let Some(reply) = reply {
+            let _ = state.core.send(reply);
         }
-        // Without a replay the room goes on from the head, of which no event is wanted.
-        let more = page.more && !page.events.is_empty();
         if let Some(read) = read {
-            state.core.caught_up(&room.name, read, gap, &page.events, page.head.offset, more);
+            let (gap, (events, upto, more)) = match &page {
+                // Without a replay the room goes on from the head, of which no event is wanted.
+                Some((page, resuming)) => {
+                    let lost = *resuming && !page.complete;
+                    (
+                        lost.then(|| gap(&room.name, Some(&page.start), "history_lost")),
+                        page.part_of(&cell.name),
+                    )
+                }
+                None => (None, (vec![], u64::MAX, false)),
+            };
+            self.stats.gaps.fetch_add(gap.is_some() as u64, Ordering::Relaxed);
+            state.core.caught_up(&room.name, read, gap, &events, upto, more);
         }
         drop(state);
         turn::cell(cell);
-    }
-
-    /// The room died between its look-up and now: its successor takes the member.
-    fn rejoin_dead_room(self: &Arc<Hub>, cell: &Arc<Cell>, name: &Arc<str>, presence: bool) {
-        while let Ok(room) = self.room(name) {
-            if room.add(cell, presence) {
-                if let Some(joined) = cell.state.lock().rooms.get_mut(name) {
-                    joined.room = room;
-                }
-                return;
-            }
-        }
     }
 
     pub(crate) async fn leave(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Value, Fault> {
@@ -250,7 +246,10 @@ impl Hub {
             None => HistoryFrom::Last(before),
         };
         let limit = limit.unwrap_or(100).min(self.limits.history_page_max);
-        self.engine.history(&name.into(), &namespace, HistoryQuery { from, limit }).await
+        let keep_last = matches!(from, HistoryFrom::Last(_));
+        let mut page = self.engine.history(&name.into(), &namespace, HistoryQuery { from, limit }).await?;
+        page.fit(self.limits.outbox_bytes_max / 2, keep_last);
+        Ok(page)
     }
 
     pub(crate) async fn presence_for(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Value, Fault> {

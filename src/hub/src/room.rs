@@ -18,13 +18,36 @@ pub(crate) struct Room {
     scheduled: AtomicBool,
     /// Held while events go into the outboxes, which keeps one order for all members; never while anything is sent.
     members: Mutex<Members>,
-    /// Presence changes by user since the last announcement.
-    changes: Mutex<BTreeMap<Arc<str>, Change>>,
+    /// Presence changes since the last announcement.
+    news: Mutex<News>,
+}
+
+#[derive(Default)]
+struct News {
+    by_user: BTreeMap<Arc<str>, Turn>,
+    /// Where the next announcement begins, if the last one didn't hold all.
+    from: Arc<str>,
+}
+
+/// What became of a user since the last announcement.
+struct Turn {
+    /// Whether those who watch know the user.
+    known: bool,
+    now: Option<Member>,
+}
+
+/// Changes in one announcement. Each member is bounded, so this bounds the frame.
+const NEWS_MAX: usize = 256;
+
+struct Seat {
+    cell: Arc<Cell>,
+    /// Whether it wants presence changes.
+    watches: bool,
 }
 
 #[derive(Default)]
 struct Members {
-    list: Vec<Arc<Cell>>,
+    list: Vec<Seat>,
     index: HashMap<Arc<str>, usize>,
     /// How many want presence changes.
     watchers: usize,
@@ -40,7 +63,7 @@ impl Room {
             queue: Mutex::default(),
             scheduled: AtomicBool::new(false),
             members: Mutex::default(),
-            changes: Mutex::default(),
+            news: Mutex::default(),
         }
     }
 
@@ -61,20 +84,26 @@ impl Room {
         let events = std::mem::take(&mut *self.queue.lock());
         let Some(first) = events.first() else { return 0 };
         let simple = events.len() == 1 && first.exclude.is_none();
-        for cell in &members.list {
+        let mut deliveries = events.len() * members.list.len();
+        for Seat { cell, .. } in &members.list {
             let mut state = cell.state.lock();
             if simple {
                 state.core.deliver(first);
             } else {
-                let others = events.iter().filter(|e| e.exclude.as_deref().is_none_or(|x| *x != *cell.name));
-                others.for_each(|e| state.core.deliver(e));
+                for event in &events {
+                    if event.exclude.as_deref() == Some(&*cell.name) {
+                        deliveries -= 1;
+                    } else {
+                        state.core.deliver(event);
+                    }
+                }
             }
             drop(state);
             if cell.mark_dirty() {
                 dirty.push(cell.clone());
             }
         }
-        (events.len() * members.list.len()) as u64
+        deliveries as u64
     }
 
     /// Adds a member. `false`: the room is dead, look it up again.
@@ -86,25 +115,27 @@ impl Room {
         if !m.index.contains_key(&cell.name) {
             let at = m.list.len();
             m.index.insert(cell.name.clone(), at);
-            m.list.push(cell.clone());
+            m.list.push(Seat { cell: cell.clone(), watches });
             m.watchers += usize::from(watches);
         }
         true
     }
 
     /// Changes whether a member wants presence changes.
-    pub(crate) fn watch(&self, before: bool, after: bool) {
+    pub(crate) fn watch(&self, session: &str, watches: bool) {
         let mut m = self.members.lock();
-        m.watchers = m.watchers - usize::from(before) + usize::from(after);
+        let Some(at) = m.index.get(session).copied() else { return };
+        let before = std::mem::replace(&mut m.list[at].watches, watches);
+        m.watchers = m.watchers - usize::from(before) + usize::from(watches);
     }
 
-    pub(crate) fn remove(&self, session: &str, watched: bool) {
+    pub(crate) fn remove(&self, session: &str) {
         let mut m = self.members.lock();
         let Some(at) = m.index.remove(session) else { return };
-        m.list.swap_remove(at);
-        m.watchers -= usize::from(watched);
+        let seat = m.list.swap_remove(at);
+        m.watchers -= usize::from(seat.watches);
         if let Some(moved) = m.list.get(at) {
-            let name = moved.name.clone();
+            let name = moved.cell.name.clone();
             m.index.insert(name, at);
         }
         if m.list.is_empty() {
@@ -119,7 +150,7 @@ impl Room {
     /// Users and sessions in it.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let m = self.members.lock();
-        let users: std::collections::HashSet<&str> = m.list.iter().map(|c| &*c.user).collect();
+        let users: std::collections::HashSet<&str> = m.list.iter().map(|s| &*s.cell.user).collect();
         (users.len(), m.list.len())
     }
 
@@ -132,35 +163,46 @@ impl Room {
 
     /// Notes a presence change; `true` if the caller must see to its announcement.
     pub(crate) fn changed(&self, change: Change) -> bool {
-        let user = match &change {
-            Change::Join(m) | Change::Update(m) => m.user.clone(),
-            Change::Leave(user) => user.clone(),
+        let (user, known, now) = match change {
+            Change::Join(m) => (m.user.clone(), false, Some(m)),
+            Change::Update(m) => (m.user.clone(), true, Some(m)),
+            Change::Leave(user) => (user, true, None),
         };
-        let mut changes = self.changes.lock();
-        let first = changes.is_empty();
-        let merged = match (changes.remove(&user), change) {
-            (Some(Change::Join(_)), Change::Update(m)) => Change::Join(m),
-            (Some(Change::Leave(_)), Change::Join(m)) => Change::Update(m),
-            (_, new) => new,
-        };
-        changes.insert(user, merged);
+        let mut news = self.news.lock();
+        let first = news.by_user.is_empty();
+        news.by_user.entry(user).or_insert(Turn { known, now: None }).now = now;
         first
     }
 
-    /// The changes to announce and who wants them.
-    pub(crate) fn take_changes(&self) -> (Changes, Vec<Arc<Cell>>) {
+    /// The changes to announce, who wants them, and whether there are more.
+    pub(crate) fn take_changes(&self) -> (Changes, Vec<Arc<Cell>>, bool) {
+        let (changes, more) = self.news.lock().take();
+        let m = self.members.lock();
+        let watching = m.list.iter().filter(|s| s.watches).map(|s| s.cell.clone());
+        let to = if m.watchers == 0 { vec![] } else { watching.collect() };
+        (changes, to, more)
+    }
+}
+
+impl News {
+    fn take(&mut self) -> (Changes, bool) {
+        let mut taken = self.by_user.split_off(&self.from);
+        if let Some(next) = taken.keys().nth(NEWS_MAX).cloned() {
+            self.by_user.append(&mut taken.split_off(&next));
+            self.from = next;
+        } else {
+            self.from = "".into();
+        }
         let mut out = Changes::default();
-        for change in std::mem::take(&mut *self.changes.lock()).into_values() {
-            match change {
-                Change::Join(m) => out.join.push(m),
-                Change::Update(m) => out.update.push(m),
-                Change::Leave(user) => out.leave.push(user),
+        for (user, turn) in taken {
+            match turn.now {
+                Some(m) if turn.known => out.update.push(m),
+                Some(m) => out.join.push(m),
+                // Who came since the last announcement may have been told of a user whom the others never saw.
+                None => out.leave.push(user),
             }
         }
-        let m = self.members.lock();
-        let watching = |c: &&Arc<Cell>| c.state.lock().rooms.get(&self.name).is_some_and(|j| j.presence);
-        let to = if m.watchers == 0 { vec![] } else { m.list.iter().filter(watching).cloned().collect() };
-        (out, to)
+        (out, !self.by_user.is_empty())
     }
 }
 
@@ -173,4 +215,56 @@ pub(crate) struct Changes {
     update: Vec<Member>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     leave: Vec<Arc<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(user: &str) -> Member {
+        Member { user: user.into(), info: None, state: None, sessions: 1, since: 0 }
+    }
+
+    fn announced(changes: Vec<Change>) -> String {
+        let room = Room::new("r".into(), Arc::new(Namespace::default()));
+        for (n, change) in changes.into_iter().enumerate() {
+            assert_eq!(room.changed(change), n == 0);
+        }
+        let (c, _, more) = room.take_changes();
+        assert!(!more);
+        format!("{} join, {} update, {} leave", c.join.len(), c.update.len(), c.leave.len())
+    }
+
+    #[test]
+    fn changes_are_told_as_those_who_watch_have_to_see_them() {
+        use Change::*;
+        let a = || member("a");
+        assert_eq!(announced(vec![Join(a()), Update(a())]), "1 join, 0 update, 0 leave");
+        assert_eq!(announced(vec![Leave("a".into()), Join(a())]), "0 join, 1 update, 0 leave");
+        assert_eq!(announced(vec![Join(a()), Leave("a".into()), Join(a())]), "1 join, 0 update, 0 leave");
+        assert_eq!(announced(vec![Update(a()), Leave("a".into())]), "0 join, 0 update, 1 leave");
+        assert_eq!(announced(vec![Join(a()), Leave("a".into())]), "0 join, 0 update, 1 leave");
+        assert_eq!(announced(vec![Join(a()), Leave("b".into())]), "1 join, 0 update, 1 leave");
+    }
+
+    #[test]
+    fn many_changes_are_told_in_parts_and_nobody_waits_for_ever() {
+        let room = Room::new("r".into(), Arc::new(Namespace::default()));
+        let name = |n: usize| format!("u{n:04}");
+        for n in 0..600 {
+            room.changed(Change::Join(member(&name(n))));
+        }
+        let mut told = vec![];
+        for last in [false, false, true] {
+            let (changes, _, more) = room.take_changes();
+            assert!(changes.join.len() <= NEWS_MAX);
+            told.extend(changes.join.iter().map(|m| m.user.to_string()));
+            // The first ones change again and again.
+            for n in 0..NEWS_MAX {
+                room.changed(Change::Update(member(&name(n))));
+            }
+            assert!(more || last);
+        }
+        assert_eq!(told, (0..600).map(name).collect::<Vec<_>>());
+    }
 }

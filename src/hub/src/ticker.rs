@@ -78,7 +78,10 @@ impl Hub {
     fn announce(&self) {
         let rooms = std::mem::take(&mut *self.announcements.lock());
         for room in rooms {
-            let (changes, to) = room.take_changes();
+            let (changes, to, more) = room.take_changes();
+            if more {
+                self.announcements.lock().push(room.clone());
+            }
             if to.is_empty() {
                 continue;
             }

@@ -150,3 +150,86 @@ async fn volatile_events_are_dropped_newest_wins() {
     b.find("the other key", |f| f.kind == "cursor" && data(f) == "key").await;
     assert_eq!(b.data_of("cursor"), [json!(4), json!("key")]);
 }
+
+#[tokio::test]
+async fn what_a_session_did_not_want_back_does_not_come_out_of_history_either() {
+    let mut config = config();
+    config.limits.outbox_bytes_max = 4096;
+    let hub = hub(config);
+    let (a, _) = Link::hello(&hub, "a").await;
+    let (b, _) = Link::hello(&hub, "b").await;
+    let joined = a.join("chat:1").await;
+    b.join("chat:1").await;
+    a.takes(Some(0));
+    for n in 0..30 {
+        b.send(json!({"type": "m", "room": "chat:1", "data": [n, "x".repeat(100)]}));
+        b.ack();
+        a.send(json!({"type": "own", "room": "chat:1", "echo": false}));
+    }
+    a.takes(None);
+    while a.data_of("m").len() < 30 {
+        let have = a.data_of("m").len() as u64;
+        a.ack();
+        a.find("more", |f| f.kind == "m" && data(f)[0].as_u64() >= Some(have)).await;
+    }
+    let since = json!({"since": joined["position"]});
+    let again = a.ask(json!({"type": "hub:join", "room": "chat:1", "data": since})).await;
+    assert_eq!(data(&again)["recovered"], true);
+    assert_eq!(a.data_of("own").len(), 0);
+    // All but a's own, and those of b that the history of 100 events still has.
+    assert_eq!(hub.stats().gaps, 0);
+}
+
+#[tokio::test]
+async fn replies_fit_into_the_outbox_or_say_so() {
+    let mut config = config();
+    config.limits.outbox_bytes_max = 16 << 10;
+    let hub = hub(config);
+    let (a, _) = Link::hello(&hub, "a").await;
+    a.join("chat:1").await;
+    for n in 0..20 {
+        a.ask(json!({"type": "m", "room": "chat:1", "data": [n, "x".repeat(1000)]})).await;
+    }
+    let page = async |data: Value| {
+        let reply = a.ask(json!({"type": "hub:history", "room": "chat:1", "data": data})).await;
+        let page: Value = reply.parse().expect("data");
+        let numbers = page["events"].as_array().expect("events").iter().map(|e| e["data"][0].as_u64());
+        numbers.map(|n| n.expect("number")).collect::<Vec<_>>()
+    };
+    assert_eq!(page(json!({"limit": 100})).await, (14..20).collect::<Vec<_>>());
+    assert_eq!(page(json!({"limit": 100, "before": 15})).await, (8..14).collect::<Vec<_>>());
+    let start = data(&a.ask(json!({"type": "hub:history", "room": "chat:1", "data": {"limit": 1}})).await);
+    let epoch = start["position"].as_str().and_then(|p| p.split('.').next()).expect("epoch").to_string();
+    assert_eq!(page(json!({"limit": 100, "since": format!("{epoch}.0.")})).await, (0..6).collect::<Vec<_>>());
+    let info = json!({"x": "y".repeat(1000)});
+    for n in 0..20 {
+        let b = Link::open(&hub);
+        b.send(json!({"type": "hub:hello", "data": {"version": 1, "user": format!("b{n}"), "info": info}}));
+        b.send(json!({"type": "hub:join", "room": "full", "id": "j"}));
+    }
+    for ask in [
+        json!({"type": "hub:join", "room": "full", "data": {"presence": true}}),
+        json!({"type": "hub:presence", "room": "full"}),
+    ] {
+        assert_eq!(data(&a.ask(ask).await)["code"], "limit_exceeded");
+    }
+    let (rooms, _) = hub.rooms(10);
+    assert_eq!(rooms.iter().find(|r| &*r.room == "full").map(|r| (r.members, r.sessions)), Some((20, 20)));
+    assert!(!hub.presence("full").await.expect("members").iter().any(|m| &*m.user == "a"));
+    assert_eq!(a.ask(json!({"type": "hub:join", "room": "full"})).await.kind, "hub:reply");
+}
+
+#[tokio::test]
+async fn after_a_join_that_failed_the_session_is_not_in_the_room() {
+    let hub = hub(config());
+    let (a, _) = Link::hello(&hub, "a").await;
+    for room in ["r", "chat:1"] {
+        a.join(room).await;
+        let bad = a.ask(json!({"type": "hub:join", "room": room, "data": {"since": "nonsense"}})).await;
+        assert_eq!(data(&bad)["code"], "bad_request");
+        let publish = a.ask(json!({"type": "m", "room": room})).await;
+        assert_eq!(data(&publish)["code"], "not_joined");
+        assert_eq!(hub.presence(room).await.expect("members").len(), 0);
+    }
+    assert_eq!(hub.stats().rooms, 0);
+}

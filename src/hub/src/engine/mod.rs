@@ -100,6 +100,45 @@ pub struct HistoryPage {
     pub more: bool,
 }
 
+impl HistoryPage {
+    /// What a session gets of it (not its own events that it didn't want back), up to which offset that reaches, and whether
+    /// there is more.
+    pub(crate) fn part_of(&self, session: &str) -> (Vec<Arc<Event>>, u64, bool) {
+        let own = |e: &&Arc<Event>| e.exclude.as_deref() != Some(session);
+        let events: Vec<_> = self.events.iter().filter(own).cloned().collect();
+        match self.events.last() {
+            Some(last) if self.more && events.is_empty() => (events, last.offset, true),
+            Some(_) => (events, self.head.offset, self.more),
+            // Where nothing was asked for, nothing is missing.
+            None => (events, self.head.offset, false),
+        }
+    }
+
+    /// Lets go of events that don't fit into so many bytes, but for one: the last ones, or the first ones where the page ends
+    /// at a given place.
+    pub(crate) fn fit(&mut self, bytes_max: usize, keep_last: bool) {
+        let mut bytes = 0;
+        let mut fits = |e: &&Arc<Event>| {
+            bytes += e.frame.cost();
+            bytes <= bytes_max
+        };
+        let all = self.events.len();
+        let keep = if keep_last {
+            self.events.iter().rev().take_while(|e| fits(e)).count()
+        } else {
+            self.events.iter().take_while(|e| fits(e)).count()
+        };
+        let keep = keep.max(1).min(all);
+        if keep_last {
+            let dropped = self.events.drain(..all - keep).next_back();
+            self.start = dropped.and_then(|e| e.position().cloned()).unwrap_or_else(|| self.start.clone());
+        } else {
+            self.events.truncate(keep);
+            self.more |= keep < all;
+        }
+    }
+}
+
 /// A user in a room.
 #[derive(Debug, Clone, Serialize)]
 pub struct Member {
