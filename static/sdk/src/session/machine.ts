@@ -44,7 +44,7 @@ export class Machine {
       case 'acked': {
         const link = this.links.get(input.link);
         if (link) link.heardAt = now;
-        this.hubReceived(input.link, input.received);
+        this.hubReceived(now, input.link, input.received);
         break;
       }
       case 'tick':
@@ -130,14 +130,15 @@ export class Machine {
       this.duplicates += 1;
     } else {
       this.received = seq;
-      this.deliver(frame);
+      this.deliver(now, frame);
     }
     if (this.received - this.told >= this.config.ack_every) this.ack(now);
   }
 
-  private deliver(frame: Frame): void {
+  private deliver(now: number, frame: Frame): void {
     if ((frame.type === 'hub:reply' || frame.type === 'hub:error') && frame.id !== undefined) {
       const asked = this.up.answered(frame.id);
+      this.flush(now);
       if (this.rooms.answered(frame.id, asked, frame, this.out)) return;
     }
     this.rooms.observe(frame);
@@ -168,7 +169,7 @@ export class Machine {
       case 'hub:ping':
       case 'hub:pong': {
         const { received, t } = beatOf(frame.data);
-        if (received !== undefined && !this.hubReceived(link, received)) return;
+        if (received !== undefined && !this.hubReceived(now, link, received)) return;
         if (frame.type === 'hub:ping') {
           const data = t === undefined ? { received: this.tell() } : { received: this.tell(), t };
           this.transmit(now, link, undefined, { type: 'hub:pong', data });
@@ -231,11 +232,13 @@ export class Machine {
     if (frames > 0) this.out.push({ op: 'lost', frames });
   }
 
-  /** Sends what waits, if a link carries the session. */
+  /** Sends what waits, if a link carries the session and not too many replies are due. */
   private flush(now: number): void {
     const link = this.links.current;
     if (link === null) return;
-    for (const { seq, frame } of this.up.unsent()) this.transmit(now, link, seq, frame);
+    for (let next = this.up.nextUnsent(this.config.window); next; next = this.up.nextUnsent(this.config.window)) {
+      this.transmit(now, link, next.seq, next.frame);
+    }
   }
 
   private send(now: number, frame: Frame): boolean {
@@ -255,13 +258,14 @@ export class Machine {
   }
 
   /** The hub says what it has received. `false`: it can't have, and the link was given up. */
-  private hubReceived(link: LinkId, received: number): boolean {
+  private hubReceived(now: number, link: LinkId, received: number): boolean {
     if (this.links.current !== link) return true;
     if (!this.up.ack(received)) {
       this.giveUp(link, 'bad_frame');
       return false;
     }
     this.out.push({ op: 'acked', received });
+    this.flush(now);
     return true;
   }
 

@@ -38,6 +38,8 @@ export type Output =
 export interface Config {
   /** Frames that may wait for their acknowledgement or reply. */
   queue_max: number;
+  /** Of them, frames that may be sent and wait for their reply, requests aside: the replies must fit the hub's outbox together. */
+  window: number;
   /** Silence after which a ping is sent (ms). */
   heartbeat_ms: number;
   ack_every: number;
@@ -48,6 +50,7 @@ export interface Config {
 
 export const DEFAULT_CONFIG: Config = {
   queue_max: 4096,
+  window: 64,
   heartbeat_ms: 10_000,
   ack_every: 32,
   ack_delay_ms: 1_000,

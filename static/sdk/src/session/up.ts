@@ -18,6 +18,12 @@ function awaitsReply({ frame, answered }: Kept): boolean {
   return frame.id !== undefined && !answered;
 }
 
+/** Its reply comes soon, and takes room in the hub's outbox. A request's comes when it comes. */
+function replyIsDue(k: Kept): boolean {
+  const { to } = k.frame;
+  return awaitsReply(k) && (to === undefined || to.startsWith('user:'));
+}
+
 /** Frames on their way up: numbered, kept until acknowledged; those with an `id` until they are answered. */
 export class Uplink {
   /** In the order of sending. Acknowledged frames stay while their reply is due. */
@@ -34,15 +40,21 @@ export class Uplink {
     this.kept.push(kept(frame, false));
   }
 
-  /** The frames that the session has not been given yet, with their new numbers. */
-  unsent(): { seq: number; frame: Frame }[] {
-    const out: { seq: number; frame: Frame }[] = [];
+  /** The next frame that the session has not been given yet, with its new number, if fewer than `window` replies are due. */
+  nextUnsent(window: number): { seq: number; frame: Frame } | null {
+    // What was not sent is at the end.
+    if (this.kept.at(-1)?.seq !== null) return null;
+    let due = 0;
     for (const k of this.kept) {
-      if (k.seq !== null) continue;
-      k.seq = ++this.next;
-      out.push({ seq: k.seq, frame: k.frame });
+      if (k.seq !== null) {
+        due += replyIsDue(k) ? 1 : 0;
+      } else {
+        if (due >= window) return null;
+        k.seq = ++this.next;
+        return { seq: k.seq, frame: k.frame };
+      }
     }
-    return out;
+    return null;
   }
 
   /** The hub has received so many; the rest was lost with the link and is unsent again. `false`: it can't have. */
