@@ -96,7 +96,7 @@ impl Client {
             "hub:ack" | "hub:ping" | "hub:pong" => {
                 let beat = frame.parse::<Option<Beat>>().ok().flatten().unwrap_or_default();
                 if let Some(received) = beat.received
-                    && !self.hub_received(now, link, received)
+                    && !self.hub_received(link, received)
                 {
                     return;
                 }
@@ -194,7 +194,7 @@ impl Client {
     }
 
     /// The hub says what it has received. `false`: it can't have, and the link was given up.
-    pub(super) fn hub_received(&mut self, now: u64, link: LinkId, received: u64) -> bool {
+    pub(super) fn hub_received(&mut self, link: LinkId, received: u64) -> bool {
         if self.links.current != Some(link) {
             return true;
         }
@@ -203,7 +203,6 @@ impl Client {
             return false;
         }
         self.out.push_back(Output::Acked { received });
-        self.flush(now);
         true
     }
 

@@ -208,7 +208,7 @@ impl Client {
             Input::Send { frame } => return self.send(now, frame),
             Input::Acked { link, received } => {
                 self.links.heard(link, now);
-                self.hub_received(now, link, received);
+                self.hub_received(link, received);
             }
             Input::Tick => self.tick(now),
             Input::Bye => self.bye(now),

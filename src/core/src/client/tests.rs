@@ -177,6 +177,9 @@ fn a_hub_that_cannot_be_right_loses_its_link() {
     assert!(claims(json!({"resumed": true, "received": 1, "start": 0})));
     assert!(claims(json!({"resumed": false, "received": 1})), "it is the same session");
     let mut d = Driver::connected();
+    d.welcome(0, 1, "s1", json!({"resumed": true}));
+    assert!(d.gives_up(1, Code::Replaced), "no hello was said");
+    let mut d = Driver::connected();
     d.frame(0, 1, json!({"type": "hub:ack", "data": {"received": 1}}));
     assert!(d.gives_up(1, Code::BadFrame), "nothing was sent");
     d.hello(0, 2);

@@ -44,7 +44,7 @@ export class Machine {
       case 'acked': {
         const link = this.links.get(input.link);
         if (link) link.heardAt = now;
-        this.hubReceived(now, input.link, input.received);
+        this.hubReceived(input.link, input.received);
         break;
       }
       case 'tick':
@@ -169,7 +169,7 @@ export class Machine {
       case 'hub:ping':
       case 'hub:pong': {
         const { received, t } = beatOf(frame.data);
-        if (received !== undefined && !this.hubReceived(now, link, received)) return;
+        if (received !== undefined && !this.hubReceived(link, received)) return;
         if (frame.type === 'hub:ping') {
           const data = t === undefined ? { received: this.tell() } : { received: this.tell(), t };
           this.transmit(now, link, undefined, { type: 'hub:pong', data });
@@ -258,14 +258,13 @@ export class Machine {
   }
 
   /** The hub says what it has received. `false`: it can't have, and the link was given up. */
-  private hubReceived(now: number, link: LinkId, received: number): boolean {
+  private hubReceived(link: LinkId, received: number): boolean {
     if (this.links.current !== link) return true;
     if (!this.up.ack(received)) {
       this.giveUp(link, 'bad_frame');
       return false;
     }
     this.out.push({ op: 'acked', received });
-    this.flush(now);
     return true;
   }
 
