@@ -102,3 +102,48 @@ fn the_same_seed_gives_the_same_bytes() {
         }
     }
 }
+
+/// Seeds that showed something while this was built, or would show it again.
+fn again(profile: &str, seed: u64) {
+    run(Profile::named(profile).expect("a profile of that name"), seed);
+}
+
+#[test]
+fn seed_1_an_ack_that_overtakes_a_hello_lost_the_session() {
+    again("outbox", 1);
+}
+
+#[test]
+fn seed_18_frames_counted_on_the_link_before_were_lost_on_the_new_one() {
+    again("calm", 18);
+}
+
+#[test]
+fn seed_13_a_late_reading_of_the_history_ended_up_in_another_join() {
+    again("restarts", 13);
+}
+
+#[test]
+fn seed_16_live_events_that_a_reading_overtook_came_twice() {
+    again("outbox", 16);
+}
+
+#[test]
+fn seed_0_a_hello_repeated_by_a_post_closed_the_link_and_a_publish_came_before_its_join() {
+    again("everything", 0);
+}
+
+#[test]
+fn seed_42_replies_to_what_went_again_ended_each_new_session() {
+    again("outbox", 42);
+}
+
+#[test]
+fn seed_7_a_session_ended_and_left_its_old_link_open() {
+    again("everything", 7);
+}
+
+#[test]
+fn seed_94_a_replay_that_got_lost_was_not_announced() {
+    again("outbox", 94);
+}
