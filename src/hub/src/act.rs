@@ -11,6 +11,9 @@ use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// The type of what stands in the sequence for a message that was no frame; its data is the fault. No client can send it.
+pub(crate) const BAD: &str = "";
+
 /// What acting on a frame came to.
 pub(crate) enum Step {
     /// It is done.
@@ -85,6 +88,7 @@ impl Hub {
 
     fn act(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
         match frame.kind.strip_prefix("hub:") {
+            None if frame.kind == BAD => self.tell_bad(cell, &frame),
             None if frame.to.is_some() => self.direct(cell, frame),
             None if frame.room.is_some() => self.publish_from(cell, frame),
             None => {
@@ -111,7 +115,6 @@ impl Hub {
             Some("attach") => self.reply_now(cell, &Asked::of(&frame), self.attach(cell, &frame)),
             Some("detach") => self.reply_now(cell, &Asked::of(&frame), self.detach_for(cell, &frame)),
             Some("refresh") => self.reply_now(cell, &Asked::of(&frame), self.refresh(cell, &frame)),
-            Some("bad") => self.fail_with(cell, &frame),
             Some(_) => {
                 let text = format!("There is no type {}", frame.kind);
                 self.fail(cell, &Asked::of(&frame), Fault::new(Code::UnknownType, text))
@@ -174,16 +177,11 @@ impl Hub {
         Step::Done
     }
 
-    /// A message that was no frame stands in the sequence as `hub:bad`, which no client can send: with an id, or other data, it
-    /// is an unknown type like any other.
-    fn fail_with(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame) -> Step {
-        match frame.parse::<Fault>() {
-            Ok(fault) if fault.code == Code::BadFrame && frame.id.is_none() => {
-                self.send_to(cell, OutFrame::with("hub:error", &fault));
-                Step::Done
-            }
-            _ => self.fail(cell, &Asked::of(frame), Code::UnknownType.into()),
-        }
+    fn tell_bad(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame) -> Step {
+        let mut error = Frame::new("hub:error");
+        error.data = frame.data.clone();
+        self.send_to(cell, Arc::new(OutFrame::new(&error)));
+        Step::Done
     }
 
     /// Sends one frame to one session, at the end of the turn.
@@ -209,7 +207,11 @@ impl Hub {
         }
         state.services.push(service.as_str().into());
         drop(state);
-        self.services.write().entry(service.into()).or_default().push(cell.clone());
+        self.services.write().entry(service.as_str().into()).or_default().push(cell.clone());
+        if cell.state.lock().torn_down {
+            // It was detached from all before it was attached to this.
+            self.detach(&service, cell);
+        }
         Ok(json!({}))
     }
 
@@ -248,7 +250,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(frame: &'a Frame) -> Result<T, Fault
     if frame.data.as_ref().is_some_and(|d| d.get().starts_with('[')) {
         return Err(Fault::new(Code::BadRequest, format!("{}: the data is an object", frame.kind)));
     }
-    frame.parse().map_err(|e| Fault::new(Code::BadRequest, format!("{}: {e}", frame.kind)))
+    frame.parse().map_err(|e| Fault::new(Code::BadRequest, format!("{}: {:.300}", frame.kind, e.to_string())))
 }
 
 /// The room a frame names.

@@ -5,6 +5,7 @@ use crate::cell::{Carrier, Cell, Rooms, State};
 use crate::clock::unix_ms;
 use crate::hub::{Hub, close, hex, random};
 use crate::link::HubLink;
+use crate::tickets::Opened;
 use crate::turn;
 use crate::wheel::Timers;
 use crosspoint_core::client::{Hello, Welcome};
@@ -57,15 +58,15 @@ impl Hub {
         name: &str,
         reason: Option<Code>,
     ) -> Result<(), Fault> {
-        let ticket = self.tickets.get(self.clock.now(), name).ok_or(Code::Unauthorized)?;
-        if let Some(session) = ticket.session {
+        let make = |grant| self.new_session(grant, Kind::Resumable);
+        let cell = match self.tickets.open(self.clock.now(), name, make)? {
+            Opened::New(cell) => cell,
             // The welcome to the hello before may have got lost with its link.
-            let cell = self.session(&session).filter(|c| c.state.lock().core.is_fresh());
-            let cell = cell.ok_or(Code::Unauthorized)?;
-            return self.carry(link, &cell, 0, false, reason);
-        }
-        let cell = self.new_session(ticket.grant, Kind::Resumable)?;
-        self.tickets.used(name, cell.name.clone());
+            Opened::Before(session) => {
+                let fresh = self.session(&session).filter(|c| c.state.lock().core.is_fresh());
+                fresh.ok_or(Code::Unauthorized)?
+            }
+        };
         self.carry(link, &cell, 0, false, reason)
     }
 
@@ -86,9 +87,7 @@ impl Hub {
         let over = held.has_ended(unix_ms());
         let now = self.clock.now();
         let given = match (&hello.ticket, hello.token.as_ref().or(link.info.token.as_ref())) {
-            (Some(ticket), _) => {
-                self.tickets.get(now, ticket).map(|t| t.grant).ok_or(Code::Unauthorized.into())
-            }
+            (Some(ticket), _) => self.tickets.grant(now, ticket).ok_or(Code::Unauthorized.into()),
             (None, Some(token)) => self.auth.verify(token).map(Arc::new),
             (None, None) => Err(Code::TokenExpired.into()),
         };

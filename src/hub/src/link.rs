@@ -1,5 +1,6 @@
 //! The hub's side of a link: finds or makes its session with the first message, then passes messages in.
 
+use crate::act::BAD;
 use crate::cell::Cell;
 use crate::hub::{Hub, Timer, close};
 use crate::turn;
@@ -81,13 +82,14 @@ impl HubLink {
     fn bad_frame(&self, seq: Option<u64>, why: String) -> Flow {
         self.hub.stats.bad_frames.fetch_add(1, Ordering::Relaxed);
         let bad = self.bad_frames.fetch_add(1, Ordering::Relaxed) + 1;
-        let fault = Fault::new(Code::BadFrame, why);
+        // serde quotes what it didn't like, however long.
+        let fault = Fault::new(Code::BadFrame, format!("{why:.300}"));
         if bad > self.hub.limits.bad_frames_max {
             return self.give_up(&fault);
         }
         // It has its place in the sequence: acting on it means saying what is wrong.
         let Some(cell) = self.cell.get() else { return self.give_up(&fault) };
-        let frame = Frame::with("hub:bad", &fault);
+        let frame = Frame::with(BAD, &fault);
         self.counted(cell, seq, frame)
     }
 

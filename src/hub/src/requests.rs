@@ -4,12 +4,13 @@ use crate::act::{Asked, Step, error, step};
 use crate::cell::Cell;
 use crate::hub::{Hub, Timer, random_id};
 use crate::turn;
+use bytes::Bytes;
 use crosspoint_core::frame::{AnswerError, From, Volatile};
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Code, Fault, Frame, Raw, SharedFrame};
 use parking_lot::Mutex;
 use serde_json::json;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,6 +18,8 @@ use std::sync::atomic::Ordering;
 const ANSWERED_BYTES_MAX: usize = 16 << 20;
 /// How long an answer is remembered, ms.
 const ANSWERED_MS: u64 = 60_000;
+/// What remembering an answer costs beside its bytes.
+const ANSWERED_OVERHEAD: usize = 256;
 
 /// Requests under way and lately answered.
 #[derive(Default)]
@@ -27,6 +30,8 @@ type Key = (Arc<str>, Box<str>);
 #[derive(Default)]
 struct Table {
     under_way: HashMap<Arc<str>, Request>,
+    /// Those under way, by the session that was asked.
+    by_target: HashMap<Arc<str>, HashSet<Arc<str>>>,
     by_key: HashMap<Key, Known>,
     answered: VecDeque<(u64, Key)>,
     answered_bytes: usize,
@@ -36,7 +41,8 @@ struct Request {
     asker: Arc<Cell>,
     key: Key,
     target: Arc<str>,
-    service: Option<Box<str>>,
+    /// Whether it was asked as a service.
+    service: bool,
 }
 
 enum Known {
@@ -47,7 +53,7 @@ enum Known {
 /// What a request came to.
 #[derive(Clone)]
 enum Outcome {
-    Data(Option<Raw>),
+    Data(Option<Raw>, Option<Bytes>),
     Error(AnswerError),
     Fault(Fault),
 }
@@ -56,9 +62,9 @@ impl Outcome {
     fn frame(&self, id: &str) -> SharedFrame {
         let asked = Asked::id(id);
         match self {
-            Outcome::Data(data) => {
+            Outcome::Data(data, payload) => {
                 let mut frame = Frame::new("hub:reply").id(id);
-                frame.data = data.clone();
+                (frame.data, frame.payload) = (data.clone(), payload.clone());
                 Arc::new(OutFrame::new(&frame))
             }
             Outcome::Error(e) => {
@@ -70,19 +76,27 @@ impl Outcome {
     }
 
     fn cost(&self) -> usize {
-        64 + match self {
-            Outcome::Data(d) => d.as_ref().map_or(0, |d| d.get().len()),
-            Outcome::Error(e) => e.message.len(),
-            Outcome::Fault(_) => 64,
-        }
+        let len = |data: &Option<Raw>| data.as_ref().map_or(0, |d| d.get().len());
+        ANSWERED_OVERHEAD
+            + match self {
+                Outcome::Data(data, payload) => len(data) + payload.as_ref().map_or(0, Bytes::len),
+                Outcome::Error(e) => e.message.len(),
+                Outcome::Fault(_) => 64,
+            }
     }
 }
 
 impl Table {
     fn settle(&mut self, now: u64, key: Key, outcome: Outcome) {
         self.answered_bytes += outcome.cost();
-        self.by_key.insert(key.clone(), Known::Answered(outcome));
+        if let Some(Known::Answered(old)) = self.by_key.insert(key.clone(), Known::Answered(outcome)) {
+            self.answered_bytes -= old.cost();
+        }
         self.answered.push_back((now + ANSWERED_MS, key));
+        self.expire(now);
+    }
+
+    fn expire(&mut self, now: u64) {
         while let Some((end, key)) = self.answered.front() {
             if *end > now && self.answered_bytes <= ANSWERED_BYTES_MAX {
                 break;
@@ -93,11 +107,40 @@ impl Table {
             self.answered.pop_front();
         }
     }
+
+    fn begin(&mut self, name: Arc<str>, request: Request) {
+        self.by_key.insert(request.key.clone(), Known::UnderWay(name.clone()));
+        self.by_target.entry(request.target.clone()).or_default().insert(name.clone());
+        self.under_way.insert(name, request);
+    }
+
+    /// Takes a request out, if the session that it was given to is `by`.
+    fn take(&mut self, name: &str, by: Option<&str>) -> Option<Request> {
+        self.under_way.get(name).filter(|r| by.is_none_or(|by| *by == *r.target))?;
+        let request = self.under_way.remove(name)?;
+        if let Some(names) = self.by_target.get_mut(&request.target) {
+            names.remove(name);
+            if names.is_empty() {
+                self.by_target.remove(&request.target);
+            }
+        }
+        Some(request)
+    }
 }
 
 impl Requests {
     pub(crate) fn under_way(&self) -> usize {
         self.0.lock().under_way.len()
+    }
+
+    /// The answer to what this user asked with this id lately.
+    fn answered(&self, now: u64, key: &Key) -> Option<SharedFrame> {
+        let mut table = self.0.lock();
+        table.expire(now);
+        match table.by_key.get(key)? {
+            Known::Answered(outcome) => Some(outcome.frame(&key.1)),
+            Known::UnderWay(_) => None,
+        }
     }
 }
 
@@ -132,7 +175,7 @@ impl Hub {
                 return self.fail(cell, &Asked::of(&frame), Fault::new(Code::BadRequest, text));
             }
         };
-        let service = to.strip_prefix("service:").map(Box::from);
+        let service = to.starts_with("service:");
         match (&frame.id, frame.volatile.is_some()) {
             (_, true) => {
                 if let Some(target) = target {
@@ -164,6 +207,13 @@ impl Hub {
             self.users_cells(user).iter().for_each(|c| send_volatile(c, &cell.name, message));
             return Step::Done;
         }
+        let key: Option<Key> = frame.id.as_deref().map(|id| (cell.user.clone(), id.into()));
+        if let Some(key) = &key
+            && let Some(reply) = self.requests.answered(self.clock.now(), key)
+        {
+            self.send_to(cell, reply);
+            return Step::Done;
+        }
         let answer = self.engine.direct(to, &Arc::new(OutFrame::new(message)));
         let (hub, cell, to) = (self.clone(), cell.clone(), to.to_string());
         step(async move {
@@ -172,6 +222,11 @@ impl Hub {
                 Ok(n) => Ok(json!({"delivered": n})),
                 Err(fault) => Err(fault),
             };
+            if let (Some(key), Ok(data)) = (key, &answer) {
+                // Repeated in a new session it must not be delivered again.
+                let outcome = Outcome::Data(serde_json::value::to_raw_value(data).ok(), None);
+                hub.requests.0.lock().settle(hub.clock.now(), key, outcome);
+            }
             if frame.id.is_some() || answer.is_err() {
                 hub.reply_now(&cell, &Asked::of(&frame), answer);
             }
@@ -195,13 +250,14 @@ impl Hub {
         cell: &Arc<Cell>,
         id: &str,
         target: Option<Arc<Cell>>,
-        service: Option<Box<str>>,
+        service: bool,
         timeout_ms: Option<u64>,
         message: impl FnOnce(&str) -> SharedFrame,
     ) -> Step {
         let key: Key = (cell.user.clone(), id.into());
         let now = self.clock.now();
         let mut table = self.requests.0.lock();
+        table.expire(now);
         match table.by_key.get(&key) {
             Some(Known::Answered(outcome)) => {
                 let frame = outcome.frame(id);
@@ -232,15 +288,18 @@ impl Hub {
             return self.fail(cell, &asked, Fault::new(Code::RateLimited, text));
         }
         let request: Arc<str> = random_id().into();
-        table.by_key.insert(key.clone(), Known::UnderWay(request.clone()));
         let entry = Request { asker: cell.clone(), key, target: target.name.clone(), service };
-        table.under_way.insert(request.clone(), entry);
+        table.begin(request.clone(), entry);
         drop(table);
         change_requests(cell, 1);
         self.stats.requests.fetch_add(1, Ordering::Relaxed);
         self.send_to(&target, message(&request));
         let wait = timeout_ms.unwrap_or(self.limits.request_ms).min(self.limits.request_ms_max);
         self.timers.set(now + wait, Timer::Request(request));
+        if target.state.lock().torn_down {
+            // It may have ended before it was asked.
+            self.fail_requests_to(&target);
+        }
         Step::Done
     }
 
@@ -251,7 +310,7 @@ impl Hub {
         };
         let outcome = match frame.error {
             Some(e) => Outcome::Error(e),
-            None => Outcome::Data(frame.data),
+            None => Outcome::Data(frame.data, frame.payload),
         };
         self.close_request(request, Some(&cell.name), outcome);
     }
@@ -266,16 +325,7 @@ impl Hub {
     /// Answers a request; `by` must be the session it was given to. `false`: it is not under way (any more).
     fn close_request(self: &Arc<Hub>, request: &str, by: Option<&str>, outcome: Outcome) -> bool {
         let mut table = self.requests.0.lock();
-        let asked = |r: &Request| by.is_none_or(|by| *by == *r.target);
-        let Some(r) = table
-            .under_way
-            .get(request)
-            .is_some_and(asked)
-            .then(|| table.under_way.remove(request))
-            .flatten()
-        else {
-            return false;
-        };
+        let Some(r) = table.take(request, by) else { return false };
         let frame = outcome.frame(&r.key.1);
         table.settle(self.clock.now(), r.key, outcome);
         drop(table);
@@ -286,10 +336,12 @@ impl Hub {
 
     /// A session has ended: nobody will answer what it was asked.
     pub(crate) fn fail_requests_to(self: &Arc<Hub>, cell: &Arc<Cell>) {
-        let table = self.requests.0.lock();
-        let to_it = table.under_way.iter().filter(|(_, r)| r.target == cell.name);
-        let gone: Vec<_> = to_it.map(|(name, r)| (name.clone(), r.service.is_some())).collect();
-        drop(table);
+        let gone = {
+            let table = self.requests.0.lock();
+            let Some(names) = table.by_target.get(&cell.name) else { return };
+            let service = |name: &Arc<str>| table.under_way.get(name).is_some_and(|r| r.service);
+            names.iter().map(|name| (name.clone(), service(name))).collect::<Vec<_>>()
+        };
         for (request, service) in gone {
             let who = if service { "The service" } else { "The session" };
             let fault = Fault::new(Code::NotFound, format!("{who} that was asked is gone"));

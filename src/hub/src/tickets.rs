@@ -1,5 +1,6 @@
 //! Negotiation tickets: short-lived, single use.
 
+use crate::cell::Cell;
 use crate::hub::{hex, random};
 use crosspoint_core::{Code, Fault, Grant};
 use parking_lot::Mutex;
@@ -19,11 +20,18 @@ struct Inner {
     order: VecDeque<(u64, Box<str>)>,
 }
 
-#[derive(Clone)]
-pub(crate) struct Ticket {
-    pub(crate) grant: Arc<Grant>,
+struct Ticket {
+    grant: Arc<Grant>,
     /// The session it has opened.
-    pub(crate) session: Option<Arc<str>>,
+    session: Option<Arc<str>>,
+}
+
+/// What a ticket leads to.
+pub(crate) enum Opened {
+    /// A new session.
+    New(Arc<Cell>),
+    /// The session of this name, which it has opened before.
+    Before(Arc<str>),
 }
 
 impl Tickets {
@@ -43,16 +51,29 @@ impl Tickets {
         Ok(name)
     }
 
-    pub(crate) fn get(&self, now: u64, name: &str) -> Option<Ticket> {
+    /// Its grant, if it has opened no session yet.
+    pub(crate) fn grant(&self, now: u64, name: &str) -> Option<Arc<Grant>> {
         let mut inner = self.inner.lock();
         inner.expire(now);
-        inner.by_name.get(name).cloned()
+        inner.by_name.get(name).filter(|t| t.session.is_none()).map(|t| t.grant.clone())
     }
 
-    pub(crate) fn used(&self, name: &str, session: Arc<str>) {
-        if let Some(t) = self.inner.lock().by_name.get_mut(name) {
-            t.session = Some(session);
+    /// Opens a session, once: of two who come with the ticket at the same time one finds the other's session.
+    pub(crate) fn open(
+        &self,
+        now: u64,
+        name: &str,
+        make: impl FnOnce(Arc<Grant>) -> Result<Arc<Cell>, Fault>,
+    ) -> Result<Opened, Fault> {
+        let mut inner = self.inner.lock();
+        inner.expire(now);
+        let ticket = inner.by_name.get_mut(name).ok_or(Code::Unauthorized)?;
+        if let Some(session) = &ticket.session {
+            return Ok(Opened::Before(session.clone()));
         }
+        let cell = make(ticket.grant.clone())?;
+        ticket.session = Some(cell.name.clone());
+        Ok(Opened::New(cell))
     }
 }
 

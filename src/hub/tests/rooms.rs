@@ -233,3 +233,33 @@ async fn after_a_join_that_failed_the_session_is_not_in_the_room() {
     }
     assert_eq!(hub.stats().rooms, 0);
 }
+
+#[tokio::test]
+async fn a_direct_message_repeated_in_a_new_session_is_not_delivered_again() {
+    let hub = hub(config());
+    let (a, _) = Link::hello(&hub, "a").await;
+    let (b, _) = Link::hello(&hub, "b").await;
+    let notice = json!({"type": "notice", "to": "user:b", "id": "n1"});
+    a.send(notice.clone());
+    a.find("answer", |f| f.id.as_deref() == Some("n1")).await;
+    a.send(json!({"type": "hub:bye"}));
+    let (again, _) = Link::hello(&hub, "a").await;
+    again.send(notice);
+    let reply = again.find("answer", |f| f.id.as_deref() == Some("n1")).await;
+    assert_eq!(data(&reply), json!({"delivered": 1}));
+    assert_eq!(b.data_of("notice").len(), 1);
+}
+
+#[tokio::test]
+async fn answers_may_be_bytes() {
+    let hub = hub(config());
+    let (a, _) = Link::hello(&hub, "a").await;
+    let (b, welcome) = Link::hello(&hub, "b").await;
+    let to = format!("session:{}", welcome["session"].as_str().expect("name"));
+    a.send(json!({"type": "file", "to": to, "id": "f"}));
+    let asked = b.until("file").await;
+    b.send(json!({"type": "hub:answer", "request": asked.request, "data64": "AAEC"}));
+    let reply = a.find("answer", |f| f.id.as_deref() == Some("f")).await;
+    assert_eq!(reply.payload.as_deref(), Some(&[0, 1, 2][..]));
+    assert_eq!(hub.stats().requests_waiting, 0);
+}

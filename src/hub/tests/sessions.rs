@@ -4,6 +4,7 @@ mod support;
 
 use crosspoint_core::{Code, Flow};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use support::{Link, config, data, hub};
 
@@ -182,6 +183,26 @@ async fn a_ticket_makes_one_session_even_if_the_welcome_is_lost() {
     assert_eq!(hub.stats().sessions, 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_ticket_makes_one_session_whoever_comes_with_it_at_once() {
+    let hub = hub(config());
+    for _ in 0..50 {
+        let ticket = hub.ticket(crosspoint_core::Grant::user("a")).expect("ticket");
+        let barrier = Arc::new(std::sync::Barrier::new(3));
+        let come = || {
+            let (hub, ticket, barrier) = (hub.clone(), ticket.clone(), barrier.clone());
+            std::thread::spawn(move || {
+                barrier.wait();
+                let link = Link::open(&hub);
+                link.send(json!({"type": "hub:hello", "data": {"version": 1, "ticket": ticket}}));
+            })
+        };
+        let threads = [come(), come(), come()];
+        threads.into_iter().for_each(|t| t.join().expect("a thread"));
+    }
+    assert_eq!(hub.stats().sessions, 50);
+}
+
 #[tokio::test]
 async fn a_slow_reader_reads_history_and_misses_nothing() {
     let mut config = config();
@@ -240,8 +261,9 @@ async fn plain_clients_need_no_hello_and_bad_frames_no_reconnect() {
     assert_eq!(plain.text("[1]"), Flow::Continue);
     plain.send(json!({"type": "nothing to do with it"}));
     plain.send(json!({"type": "hub:nonsense", "id": "2"}));
+    plain.send(json!({"type": "hub:bad", "data": {"code": "bad_frame", "message": "of the client"}}));
     let codes: Vec<_> = plain.data_of("hub:error").iter().map(|e| e["code"].clone()).collect();
-    assert_eq!(codes, ["bad_frame", "bad_frame", "bad_request", "unknown_type"]);
+    assert_eq!(codes, ["bad_frame", "bad_frame", "bad_request", "unknown_type", "unknown_type"]);
     for _ in 0..30 {
         if plain.text("{") == Flow::Stop {
             break;
