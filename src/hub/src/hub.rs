@@ -266,7 +266,9 @@ impl Hub {
         self.sessions.write().remove(&cell.name);
         let mut users = self.users.write();
         if let Some(list) = users.get_mut(&cell.user) {
-            list.retain(|c| !Arc::ptr_eq(c, cell));
+            if let Some(at) = list.iter().position(|c| Arc::ptr_eq(c, cell)) {
+                list.swap_remove(at);
+            }
             if list.is_empty() {
                 users.remove(&cell.user);
             }

@@ -64,8 +64,8 @@ impl MemoryEngine {
     }
 
     fn room(&self, name: &Arc<str>) -> Result<Arc<Room>, Fault> {
-        if let Some(room) = self.rooms.read().get(name) {
-            return Ok(room.clone());
+        if let Some(room) = self.find(name) {
+            return Ok(room);
         }
         if self.rooms.read().len() >= self.rooms_max {
             self.make_room();
@@ -77,9 +77,26 @@ impl MemoryEngine {
         if rooms.len() >= self.rooms_max {
             return Err(Fault::new(Code::Unavailable, "The engine holds as many rooms as it may"));
         }
-        let epoch = format!("{}{:x}", self.life, self.epochs.fetch_add(1, Ordering::Relaxed)).into();
-        let log = Log {
-            epoch,
+        let room = self.new_room();
+        rooms.insert(name.clone(), room.clone());
+        Ok(room)
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Room>> {
+        self.rooms.read().get(name).cloned()
+    }
+
+    fn new_room(&self) -> Arc<Room> {
+        Arc::new(Room {
+            log: Mutex::new(self.new_log()),
+            present: Mutex::default(),
+            wanted: AtomicBool::new(false),
+        })
+    }
+
+    fn new_log(&self) -> Log {
+        Log {
+            epoch: format!("{}{:x}", self.life, self.epochs.fetch_add(1, Ordering::Relaxed)).into(),
             events: VecDeque::new(),
             bytes: 0,
             trimmed: (0, self.none.clone()),
@@ -87,32 +104,34 @@ impl MemoryEngine {
             dedup: HashMap::new(),
             dedup_order: VecDeque::new(),
             dedup_ms: 0,
-        };
-        let room = Arc::new(Room {
-            log: Mutex::new(log),
-            present: Mutex::default(),
-            wanted: AtomicBool::new(false),
-        });
-        rooms.insert(name.clone(), room.clone());
-        Ok(room)
-    }
-
-    /// Sweeps before its time, but not all the time: rooms that were left may not keep others out.
-    fn make_room(&self) {
-        let now = unix_ms();
-        let last = self.swept_at.load(Ordering::Relaxed);
-        if now >= last + SWEEP_MS_MIN
-            && self.swept_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        {
-            self.sweep();
         }
     }
 
-    /// Lets go of a room that holds nothing.
-    fn forget_idle(&self, name: &str) {
+    /// Sweeps before its time, but not all the time: rooms that were left may not keep others out. If that isn't enough, the
+    /// histories that nobody has added to for the longest time go.
+    fn make_room(&self) {
+        let now = unix_ms();
+        let last = self.swept_at.load(Ordering::Relaxed);
+        if now < last + SWEEP_MS_MIN
+            || self.swept_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        self.sweep();
+        let excess = (self.rooms.read().len() + self.rooms_max / 16 + 1).saturating_sub(self.rooms_max);
+        let all: Vec<_> = self.rooms.read().iter().map(|(n, r)| (n.clone(), r.clone())).collect();
+        let unused = all.into_iter().filter(|(_, r)| r.is_unused());
+        let mut unused: Vec<_> = unused.map(|(name, r)| (r.log.lock().touched(), name)).collect();
+        unused.sort_unstable();
+        for (_, name) in unused.into_iter().take(excess) {
+            self.forget_if(&name, Room::is_unused);
+        }
+    }
+
+    fn forget_if(&self, name: &str, condition: impl Fn(&Room) -> bool) {
         let mut rooms = self.rooms.write();
         // Nobody else holds it: nothing can be about to happen in it.
-        if rooms.get(name).is_some_and(|r| Arc::strong_count(r) == 1 && r.is_idle()) {
+        if rooms.get(name).is_some_and(|r| Arc::strong_count(r) == 1 && condition(r)) {
             rooms.remove(name);
         }
     }
@@ -158,8 +177,14 @@ impl MemoryEngine {
 }
 
 impl Room {
+    /// Whether nobody is here.
+    fn is_unused(&self) -> bool {
+        !self.wanted.load(Ordering::Relaxed) && self.present.lock().is_empty()
+    }
+
+    /// Whether nothing is kept either.
     fn is_idle(&self) -> bool {
-        !self.wanted.load(Ordering::Relaxed) && self.log.lock().is_empty() && self.present.lock().is_empty()
+        self.is_unused() && self.log.lock().is_empty()
     }
 }
 
@@ -275,6 +300,12 @@ impl Log {
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.dedup.is_empty()
     }
+
+    /// When the newest thing in it came, ms since 1970.
+    fn touched(&self) -> u64 {
+        let named = self.dedup_order.back().and_then(|key| self.dedup.get(key)).map(|p| p.ts);
+        self.events.back().map(|e| e.ts).max(named).unwrap_or(0)
+    }
 }
 
 impl Engine for MemoryEngine {
@@ -283,9 +314,10 @@ impl Engine for MemoryEngine {
     }
 
     fn subscribe(&self, room: &Arc<str>) {
-        if let Ok(r) = self.room(room) {
-            r.wanted.store(true, Ordering::Relaxed);
-        }
+        // The hub bounds the rooms that it wants; one that could not be had would begin anew under its members. Under the lock, so
+        // that no sweep takes it for unwanted.
+        let mut rooms = self.rooms.write();
+        rooms.entry(room.clone()).or_insert_with(|| self.new_room()).wanted.store(true, Ordering::Relaxed);
     }
 
     fn unsubscribe(&self, room: &str) {
@@ -299,7 +331,11 @@ impl Engine for MemoryEngine {
     }
 
     fn history(&self, room: &Arc<str>, _namespace: &Namespace, query: HistoryQuery) -> Answer<HistoryPage> {
-        Answer::Ready(self.room(room).map(|r| r.log.lock().read(&query)))
+        // To ask for a room doesn't make it.
+        Answer::Ready(Ok(match self.find(room) {
+            Some(r) => r.log.lock().read(&query),
+            None => self.new_log().read(&query),
+        }))
     }
 
     fn enter(&self, room: &Arc<str>, presence: Presence) -> Answer<()> {
@@ -313,7 +349,7 @@ impl Engine for MemoryEngine {
     }
 
     fn leave(&self, room: &Arc<str>, user: &str, session: &str) -> Answer<()> {
-        let Some(r) = self.rooms.read().get(room).cloned() else { return Answer::Ready(Ok(())) };
+        let Some(r) = self.find(room) else { return Answer::Ready(Ok(())) };
         let mut present = r.present.lock();
         if let (Some(change), Some(feed)) = (present.leave(user, session), self.feed.get()) {
             feed.presence(room, change);
@@ -322,8 +358,7 @@ impl Engine for MemoryEngine {
     }
 
     fn members(&self, room: &str) -> Answer<Vec<Member>> {
-        let room = self.rooms.read().get(room).cloned();
-        Answer::Ready(Ok(room.map(|r| r.present.lock().members()).unwrap_or_default()))
+        Answer::Ready(Ok(self.find(room).map(|r| r.present.lock().members()).unwrap_or_default()))
     }
 
     fn direct(&self, to: &str, frame: &SharedFrame) -> Answer<usize> {
@@ -340,6 +375,73 @@ impl Engine for MemoryEngine {
                 idle.push(name);
             }
         }
-        idle.iter().for_each(|name| self.forget_idle(name));
+        idle.iter().for_each(|name| self.forget_if(name, Room::is_idle));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crosspoint_core::frame::From;
+
+    fn publish(engine: &MemoryEngine, room: &str) -> Result<Published, Fault> {
+        let namespace = Namespace { history_events: 10, ..Namespace::default() };
+        let draft = Draft {
+            kind: "m".into(),
+            data: None,
+            payload: None,
+            from: From::default(),
+            id: "x".into(),
+            named: false,
+            echo: true,
+            volatile: None,
+        };
+        engine.publish_now(&room.into(), &namespace, draft)
+    }
+
+    #[test]
+    fn a_full_engine_forgets_what_nobody_is_in_and_never_what_somebody_is() {
+        let engine = MemoryEngine::new(16, "life".into());
+        engine.subscribe(&"wanted".into());
+        let first = publish(&engine, "wanted").unwrap();
+        for n in 0..15 {
+            publish(&engine, &format!("r{n}")).unwrap();
+        }
+        publish(&engine, "new").unwrap();
+        assert!(engine.rooms.read().len() <= 16);
+        assert!(engine.rooms.read().contains_key("new"));
+        let epoch = first.position.unwrap().epoch;
+        assert_eq!(
+            publish(&engine, "wanted").unwrap().position.map(|p| (p.epoch, p.offset)),
+            Some((epoch, 2))
+        );
+    }
+
+    #[test]
+    fn a_full_engine_still_holds_every_room_that_the_hub_wants() {
+        let engine = MemoryEngine::new(2, "life".into());
+        for n in 0..5 {
+            engine.subscribe(&format!("r{n}").into());
+        }
+        assert!((0..5).all(|n| publish(&engine, &format!("r{n}")).is_ok()));
+        assert_eq!(publish(&engine, "further").map_err(|f| f.code), Err(Code::Unavailable));
+        (0..5).for_each(|n| engine.unsubscribe(&format!("r{n}")));
+        engine.swept_at.store(0, Ordering::Relaxed);
+        assert!(publish(&engine, "further").is_ok());
+    }
+
+    #[test]
+    fn reading_makes_no_rooms() {
+        let engine = MemoryEngine::new(2, "life".into());
+        for n in 0..10 {
+            let query = HistoryQuery { from: HistoryFrom::Last(None), limit: 10 };
+            let Answer::Ready(Ok(page)) =
+                engine.history(&format!("r{n}").into(), &Namespace::default(), query)
+            else {
+                panic!("it is there at once");
+            };
+            assert!(page.events.is_empty() && page.complete);
+        }
+        assert!(engine.rooms.read().is_empty());
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 #[derive(Debug)]
 struct User {
+    /// Sorted: some users have thousands.
     sessions: Vec<Arc<str>>,
     info: Option<Raw>,
     state: Option<Raw>,
@@ -31,8 +32,8 @@ impl Present {
             state: None,
             since: now_unix_ms,
         });
-        if !user.sessions.contains(&p.session) {
-            user.sessions.push(p.session);
+        if let Err(at) = user.sessions.binary_search(&p.session) {
+            user.sessions.insert(at, p.session);
         }
         user.info = p.info.or(user.info.take());
         user.state = p.state.or(user.state.take());
@@ -42,10 +43,10 @@ impl Present {
 
     pub(super) fn leave(&mut self, user: &str, session: &str) -> Option<Change> {
         let (name, entry) = self.users.get_key_value(user)?;
-        let at = entry.sessions.iter().position(|s| **s == *session)?;
+        let at = entry.sessions.binary_search_by(|s| (**s).cmp(session)).ok()?;
         let name = name.clone();
         let entry = self.users.get_mut(user)?;
-        entry.sessions.swap_remove(at);
+        entry.sessions.remove(at);
         if entry.sessions.is_empty() {
             self.users.remove(user);
             return Some(Change::Leave(name));
