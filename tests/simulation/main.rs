@@ -11,6 +11,7 @@
 mod acts;
 mod app;
 mod faults;
+mod hellos;
 mod hub;
 mod link;
 mod model;
