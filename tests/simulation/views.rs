@@ -30,8 +30,8 @@ pub(crate) struct View {
     answered: u64,
     /// A new session hasn't joined it again yet.
     suspended: bool,
-    /// The event that was seen last, if nothing came between.
-    last: Option<(u64, String)>,
+    /// The event that was seen last, and the life it was of, if nothing came between.
+    last: Option<((u64, String), u32)>,
     /// The oldest life of the history that events may still come from.
     life: u32,
     /// Rewrites for which a gap without a hole was said.
@@ -271,7 +271,7 @@ impl PeerModel {
                 return Err(format!("event {offset} came before one within {lo}..={hi}"));
             }
             Next::At(_) | Next::Within(..) => {
-                (view.next, view.last) = (Next::At(offset + 1), Some((offset, id)));
+                (view.next, view.last) = (Next::At(offset + 1), Some(((offset, id), stored.born)));
             }
             _ => return Err(format!("event {offset} came before {:?}", view.next)),
         }
