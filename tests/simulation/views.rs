@@ -129,8 +129,11 @@ impl Model {
     pub(crate) fn rejoined(&mut self, peer: usize, room: &str, data: &Value, base: u64) -> Check {
         let truth = self.rooms.entry(room.to_owned()).or_default();
         let view = self.peers[peer].views.entry(room.to_owned()).or_default();
-        let kept =
-            |at: &(u64, String)| at.0 >= base && truth.placed.get(at).is_some_and(|s| s.died.is_none());
+        let kept = |last: &((u64, String), u32)| {
+            let (at, born) = last;
+            let stored = truth.placed.get(at).filter(|s| s.born == *born && s.died.is_none());
+            at.0 >= base && stored.is_some()
+        };
         let error = |what: &str| Err(format!("client {peer}, {room}: joined again {what}"));
         if !std::mem::take(&mut view.suspended) {
             return error("in the same session");
