@@ -1,0 +1,9 @@
+//! Networks that break what passes through them, while every message is counted. No wait here is anything but a deadline.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod links;
+mod middleboxes;
+mod overtaking;
+mod posts;
+mod scene;
