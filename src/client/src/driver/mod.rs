@@ -145,7 +145,7 @@ impl Driver {
         let now = self.clock.now();
         if stalled && let Some(link) = self.machine.link() {
             // It is not the hub that is silent: nobody listens.
-            let _ = self.machine.handle(now, Input::Acked { link, received: 0 });
+            let _ = self.machine.handle(now, Input::Heard { link });
         }
         let _ = self.input(Input::Tick);
         if !stalled {

@@ -55,12 +55,17 @@ pub enum Input {
         /// The frame.
         frame: Frame,
     },
-    /// The hub acknowledged outside the frames (the answer to a POST).
+    /// The hub acknowledged outside the frames (the answer to a POST). That shows that the way up is alive, not the way down.
     Acked {
         /// By this link.
         link: LinkId,
         /// Counted frames received.
         received: u64,
+    },
+    /// The way down is alive, or frames wait there that the driver has not read.
+    Heard {
+        /// This link's.
+        link: LinkId,
     },
     /// Time passed; due at [`Client::deadline`].
     Tick,
@@ -207,9 +212,9 @@ impl Client {
             Input::Closed { link } => self.links.closed(link),
             Input::Send { frame } => return self.send(now, frame),
             Input::Acked { link, received } => {
-                self.links.heard(link, now);
                 self.hub_received(link, received);
             }
+            Input::Heard { link } => self.links.heard(link, now),
             Input::Tick => self.tick(now),
             Input::Bye => self.bye(now),
         }

@@ -147,6 +147,19 @@ fn a_link_is_kept_alive_or_given_up() {
 }
 
 #[test]
+fn answers_to_posts_do_not_show_that_the_way_down_lives() {
+    let mut d = Driver::connected();
+    d.input(1_400, Input::Acked { link: 1, received: 0 });
+    assert_eq!(d.client.deadline(), 1_000);
+    d.input(1_500, Input::Tick);
+    assert!(d.gives_up(1, Code::HeartbeatTimeout));
+    let mut d = Driver::connected();
+    d.input(1_400, Input::Heard { link: 1 });
+    d.input(2_800, Input::Tick);
+    assert!(!d.gives_up(1, Code::HeartbeatTimeout));
+}
+
+#[test]
 fn one_hello_at_a_time() {
     let mut d = Driver::connected();
     d.hello(1, 2);

@@ -41,10 +41,12 @@ export class Machine {
         break;
       case 'send':
         return this.send(now, input.frame);
-      case 'acked': {
+      case 'acked':
+        this.hubReceived(input.link, input.received);
+        break;
+      case 'heard': {
         const link = this.links.get(input.link);
         if (link) link.heardAt = now;
-        this.hubReceived(input.link, input.received);
         break;
       }
       case 'tick':

@@ -10,6 +10,7 @@ export type Input =
   | { op: 'closed'; link: LinkId }
   | { op: 'send'; frame: Frame }
   | { op: 'acked'; link: LinkId; received: number }
+  | { op: 'heard'; link: LinkId }
   | { op: 'tick' }
   | { op: 'bye' };
 
