@@ -220,7 +220,7 @@ fn check_empty(ring: Arc<Ring>) {
     assert_eq!((s.links, s.links_waiting, s.requests_waiting), (0, 0, 0), "{s:?}");
     eventually("nobody is present", || {
         let members = |room: &&str| ring.runtime.block_on(hub.presence(room)).expect("presence").len();
-        KEPT.iter().chain(&PLAIN).map(|r| members(r)).sum::<usize>() == 0
+        KEPT.iter().chain(&PLAIN).map(members).sum::<usize>() == 0
     });
     let hub = Arc::downgrade(hub);
     let ring = Arc::into_inner(ring).expect("all threads are over");
