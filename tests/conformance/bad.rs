@@ -127,11 +127,11 @@ pub(crate) async fn wrong_shapes_fail_and_say_where(by: Adapter) {
         json!({"type": "nowhere"}),
         json!({"type": "hub:join"}),
         json!({"type": "hub:leave"}),
-        json!({"type": "hub:join", "room": CHAT, "data": []}),
-        json!({"type": "hub:join", "room": CHAT, "data": {"since": 5}}),
-        json!({"type": "hub:join", "room": CHAT, "data": {"since": "x"}}),
-        json!({"type": "hub:join", "room": CHAT, "data": {"history": -1}}),
-        json!({"type": "hub:join", "room": CHAT, "data": {"state": [1]}}),
+        json!({"type": "hub:join", "room": "chat:other", "data": []}),
+        json!({"type": "hub:join", "room": "chat:other", "data": {"since": 5}}),
+        json!({"type": "hub:join", "room": "chat:other", "data": {"since": "x"}}),
+        json!({"type": "hub:join", "room": "chat:other", "data": {"history": -1}}),
+        json!({"type": "hub:join", "room": "chat:other", "data": {"state": [1]}}),
         json!({"type": "hub:history", "room": LOBBY}),
         json!({"type": "hub:history", "room": CHAT, "data": {"limit": "all"}}),
         json!({"type": "hub:state", "room": CHAT, "data": 5}),
@@ -147,4 +147,7 @@ pub(crate) async fn wrong_shapes_fail_and_say_where(by: Adapter) {
     // The session is unharmed and still in its room.
     link.send(json!({"type": "n", "room": CHAT, "data": 1})).await;
     assert_eq!(link.find("n").await.number(), 1);
+    // Who joins again and fails is not in the room any more: both ends agree on that.
+    link.fails(json!({"type": "hub:join", "room": CHAT, "data": {"since": "x"}}), Code::BadRequest).await;
+    link.fails(json!({"type": "hub:leave", "room": CHAT}), Code::NotJoined).await;
 }
