@@ -1,6 +1,6 @@
 //! The behaviours of the hub, each over every adapter, by the same code. The wire is spoken by hand.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bad;
 mod binary;

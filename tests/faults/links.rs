@@ -97,6 +97,10 @@ async fn that_break_again_and_again() {
 #[tokio::test]
 async fn a_slow_line_only_takes_longer() {
     let scene = Scene::start(&[WebSocket], Rules::both(Lane::delay(100))).await;
-    scene.moves(&[WebSocket]).await;
+    for to in [WebSocket, WebSocket, WebSocket] {
+        scene.move_to(to).await;
+        scene.flows(15).await;
+    }
+    assert_eq!(scene.alice.counts().reconnects, 0);
     scene.end().await;
 }

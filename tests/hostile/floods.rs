@@ -52,7 +52,7 @@ async fn joins(addr: SocketAddr) {
     // In and out again, through more rooms than the hub may hold.
     let ws = Ws::open(addr).await;
     let in_and_out = |n: u32| {
-        let kind = if n % 2 == 0 { "join" } else { "leave" };
+        let kind = if n.is_multiple_of(2) { "join" } else { "leave" };
         format!(r#"{{"type":"hub:{kind}","room":"chat:{}","id":"{n}"}}"#, n / 2)
     };
     let (good, bad) = pipelined(ws, (0..20_000).map(in_and_out), 20_000).await;

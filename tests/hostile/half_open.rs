@@ -34,7 +34,7 @@ async fn vanish(addr: SocketAddr) {
 
 #[tokio::test]
 async fn the_vanished_are_noticed() {
-    let hub =
-        siege(&["limits.heartbeat_ms=2000", "limits.resume_ms=500", "http.header_ms=1000"], vanish).await;
+    let settings = ["limits.heartbeat_ms=2000", "limits.resume_ms=500", "http.header_ms=1000"];
+    let hub = siege(&settings, vanish).await;
     assert_eq!(hub.metrics().await["crosspoint_heartbeat_timeouts_total"], 240);
 }

@@ -62,6 +62,26 @@ async fn heads_and_bodies_have_their_time() {
     siege(&["http.header_ms=700", "http.request_ms=700"], slowloris).await;
 }
 
+/// Bodies that open links or go up by them have ten seconds.
+#[tokio::test]
+async fn bodies_of_links_have_their_time() {
+    let hub = crate::hub::Hub::start(&[]);
+    let addr = hub.addr;
+    let opened = Answer::of(addr, "POST", "/sse", &[], br#"{"mode":"poll"}"#).await;
+    let opened: serde_json::Value = serde_json::from_str(&opened.body).unwrap();
+    let link = format!("/sse/{}", opened["link"].as_str().unwrap());
+    let slow = [("/sse", "hello_timeout"), (&link, "heartbeat_timeout")].into_iter().cycle().take(40);
+    join_all(slow.map(|(path, code)| async move {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {addr}\r\ncontent-length: 9999\r\n\r\n{{");
+        let seen = trickle(begun(addr, &head).await).await;
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(seen.starts_with("HTTP/1.1 408") && seen.contains(code), "{seen}");
+    }))
+    .await;
+    hub.metric("links{transport=\"sse\"}", |n| n == 0).await;
+    hub.metric("http_connections", |n| n == 1).await;
+}
+
 async fn no_hello(addr: SocketAddr) {
     let mut links = vec![];
     for _ in 0..150 {

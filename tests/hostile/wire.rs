@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(40), what).await.expect("it never happened")
@@ -52,12 +52,22 @@ impl Answer {
     }
 }
 
+/// A connection with a receive buffer that is soon full.
+pub(crate) async fn narrow(addr: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(addr).await.unwrap()
+}
+
 /// A WebSocket whose frames are written by hand.
 pub(crate) struct Ws(pub(crate) TcpStream);
 
 impl Ws {
     pub(crate) async fn open(addr: SocketAddr) -> Ws {
-        let mut socket = TcpStream::connect(addr).await.unwrap();
+        Ws::over(TcpStream::connect(addr).await.unwrap(), addr).await
+    }
+
+    async fn over(mut socket: TcpStream, addr: SocketAddr) -> Ws {
         let head = format!(
             "GET /ws HTTP/1.1\r\nhost: {addr}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -73,7 +83,16 @@ impl Ws {
 
     /// One that has said hello.
     pub(crate) async fn user(addr: SocketAddr, user: &str) -> Ws {
-        let mut ws = Ws::open(addr).await;
+        Ws::open(addr).await.hello(user).await
+    }
+
+    /// One that has said hello, and whose receive buffer is soon full.
+    pub(crate) async fn narrow(addr: SocketAddr, user: &str) -> Ws {
+        Ws::over(narrow(addr).await, addr).await.hello(user).await
+    }
+
+    async fn hello(self, user: &str) -> Ws {
+        let mut ws = self;
         let hello = format!(r#"{{"type":"hub:hello","data":{{"version":1,"user":"{user}"}}}}"#);
         ws.send(&frame(1, hello.as_bytes())).await;
         assert!(ws.next().await.unwrap().1.starts_with(b"{\"type\":\"hub:welcome\""));
