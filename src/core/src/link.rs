@@ -149,8 +149,12 @@ pub trait LinkPeer: Send + Sync {
     /// Counted frames the session has received; 0 before a session is there.
     fn received(&self) -> u64;
 
-    /// The link is gone. Said once; nothing follows.
+    /// The link is gone. Said once; nothing follows but [`LinkPeer::bye`].
     fn down(&self);
+
+    /// The client said `hub:bye`, but not in time for the link: it ends the session, unless another link carries it. Peers without
+    /// sessions need not care.
+    fn bye(&self) {}
 }
 
 /// Where links go; the hub implements it.

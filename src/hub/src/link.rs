@@ -268,4 +268,18 @@ impl LinkPeer for HubLink {
         self.hub.end_turn();
         self.hub.schedule(cell);
     }
+
+    fn bye(&self) {
+        let Some(cell) = self.cell.get() else { return };
+        let actions = {
+            let mut state = cell.state.lock();
+            if state.core.link().is_some_and(|link| link != self.id) {
+                return;
+            }
+            state.core.end(Code::Bye);
+            state.actions(self.hub.clock.now())
+        };
+        self.hub.perform(cell, actions);
+        self.hub.end_turn();
+    }
 }

@@ -68,6 +68,27 @@ async fn a_faulty_frame_keeps_no_old_link_open() {
 }
 
 #[tokio::test]
+async fn a_goodbye_after_the_link_ends_the_session_unless_it_went_on() {
+    let hub = hub(config());
+    let (gone, _) = Link::hello(&hub, "a").await;
+    gone.join("r").await;
+    gone.cut();
+    gone.late_bye();
+    assert_eq!((hub.stats().sessions, hub.stats().rooms), (0, 0));
+    gone.late_bye();
+    let (before, welcome) = Link::hello(&hub, "a").await;
+    before.cut();
+    let after = Link::resume(&hub, &welcome, 0);
+    after.until("hub:welcome").await;
+    before.late_bye();
+    assert_eq!((hub.stats().sessions, after.closed()), (1, None));
+    let waiting = Link::open(&hub);
+    waiting.cut();
+    waiting.late_bye();
+    assert_eq!((hub.stats().links, hub.stats().links_waiting), (1, 0));
+}
+
+#[tokio::test]
 async fn who_knows_not_the_secret_gets_no_session() {
     let hub = hub(config());
     let (_a, welcome) = Link::hello(&hub, "a").await;

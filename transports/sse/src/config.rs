@@ -26,6 +26,8 @@ pub struct Config {
     pub poll_idle_ms: u64,
     /// How long a link that the hub closed has to hand over what it holds. Default 5,000.
     pub close_ms: u64,
+    /// How long after its stream a link still takes a `hub:bye`. Default 5,000.
+    pub late_ms: u64,
     /// Names and keys of links are drawn here.
     pub random: Random,
 }
@@ -43,6 +45,7 @@ impl Config {
             poll_ms_max: 25_000,
             poll_idle_ms: 30_000,
             close_ms: 5_000,
+            late_ms: 5_000,
             random,
         }
     }

@@ -29,6 +29,7 @@ mod collect;
 mod config;
 mod direct;
 mod http1;
+mod late;
 mod link;
 mod poll;
 mod queue;

@@ -90,10 +90,8 @@ impl Link {
         Link { shared, name, key, mode, queue: Mutex::default(), up: Mutex::default() }
     }
 
-    /// Compares in constant time.
     pub(crate) fn has_key(&self, key: &Secret) -> bool {
-        let differing = self.key.iter().zip(key).fold(0, |d, (a, b)| d | (a ^ b));
-        std::hint::black_box(differing) == 0
+        same(&self.key, key)
     }
 
     pub(crate) fn attach(&self, peer: Arc<dyn LinkPeer>) {
@@ -194,8 +192,21 @@ impl Link {
         }
     }
 
+    /// The client said `hub:bye`, and the link can't take it. `false`: nobody is there to hear it.
+    pub(crate) fn bye(&self) -> bool {
+        self.with_peer(|p| p.bye()).is_some() || self.shared.bye(&self.name).is_some()
+    }
+
     /// The link is gone: forgotten, and said so to its peer. Only the first call has an effect.
     pub(crate) fn finish(&self) {
+        let greeted = {
+            let up = self.up.lock();
+            up.peer.clone().filter(|_| up.greeted && self.mode == Mode::Stream)
+        };
+        let said_bye = self.fault().is_some_and(|f| f.code == Code::Bye);
+        if let Some(peer) = greeted.filter(|_| !said_bye) {
+            self.shared.keep(self.name, self.key, peer);
+        }
         self.shared.forget(&self.name);
         let waker = self.queue.lock().give_up();
         if let Some(waker) = waker {
@@ -214,6 +225,12 @@ impl Link {
             }
         });
     }
+}
+
+/// Compares in constant time.
+pub(crate) fn same(a: &Secret, b: &Secret) -> bool {
+    let differing = a.iter().zip(b).fold(0, |d, (a, b)| d | (a ^ b));
+    std::hint::black_box(differing) == 0
 }
 
 impl LinkSender for Link {

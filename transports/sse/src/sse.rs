@@ -3,7 +3,8 @@
 use crate::body::{self, Refusal, SseBody};
 use crate::collect::collect;
 use crate::config::Config;
-use crate::link::{Link, Mode, Secret};
+use crate::late::Late;
+use crate::link::{Link, Mode, Secret, same};
 use crate::uplink::{Opening, Post, Want, from_hex, parse, to_hex};
 use crate::{block, poll};
 use bytes::Bytes;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) runtime: Handle,
     links: Mutex<HashMap<Secret, Arc<Link>>>,
+    pub(crate) late: Late,
 }
 
 impl fmt::Debug for Sse {
@@ -48,6 +50,14 @@ impl Shared {
     pub(crate) fn forget(&self, name: &Secret) {
         let link = self.links.lock().remove(name);
         drop(link);
+    }
+
+    /// A link that has ended says `hub:bye`; what its session has received.
+    pub(crate) fn bye(&self, name: &Secret) -> Option<u64> {
+        let (_, peer) = self.late.find(name)?;
+        self.late.forget(name);
+        peer.bye();
+        Some(peer.received())
     }
 }
 
@@ -78,7 +88,15 @@ impl Sse {
     /// The transport in front of this hub. To be called inside a tokio runtime, in which its timers run.
     pub fn new(acceptor: Arc<dyn Acceptor>, config: Config) -> Sse {
         let links = Mutex::default();
-        Sse { shared: Arc::new(Shared { acceptor, config, runtime: Handle::current(), links }) }
+        Sse {
+            shared: Arc::new(Shared {
+                acceptor,
+                config,
+                runtime: Handle::current(),
+                links,
+                late: Late::default(),
+            }),
+        }
     }
 
     /// Links that are up.
@@ -125,7 +143,8 @@ impl Sse {
     }
 
     async fn try_uplink<B: Body>(&self, name: &str, body: B) -> Result<Response<SseBody>, Refusal> {
-        let link = from_hex(name).and_then(|name| self.shared.find(&name)).ok_or(Code::NotFound)?;
+        let name = from_hex(name).ok_or(Code::NotFound)?;
+        let Some(link) = self.shared.find(&name) else { return self.try_late(&name, body).await };
         let _request = poll::Request::begin(&link);
         let taken = self.take_up(&link, body).await?;
         let Some(ask) = taken.ask else {
@@ -133,6 +152,18 @@ impl Sse {
         };
         let batch = poll::poll(&link, ask).await?;
         Ok(body::json(batch.answer("", link.received().unwrap_or(taken.received))))
+    }
+
+    /// What comes when the link's stream has ended. Only `hub:bye` still counts: the page is closed.
+    async fn try_late<B: Body>(&self, name: &Secret, body: B) -> Result<Response<SseBody>, Refusal> {
+        let (key, _) = self.shared.late.find(name).ok_or(Code::NotFound)?;
+        let body = self.collect(body, Code::HeartbeatTimeout).await?;
+        let post: Post<'_> = parse(&body)?;
+        if !post.key().is_some_and(|given| same(&key, &given)) {
+            return Err(Fault::new(Code::Unauthorized, "this is not the link's key").into());
+        }
+        let said = post.says_bye().then(|| self.shared.bye(name)).flatten();
+        Ok(body::json(format!("{{\"received\":{}}}", said.ok_or(Code::NotFound)?)))
     }
 
     /// Hands over what an uplink POST brings. The body is let go before a poll waits.
@@ -147,10 +178,17 @@ impl Sse {
             // Only the last batch of a closed link can still be had.
             return match post.poll {
                 Some(ask) => Ok(Taken { received: 0, ask: Some(ask) }),
+                None if post.says_bye() && link.bye() => Ok(Taken { received: 0, ask: None }),
                 None => Err(Code::NotFound.into()),
             };
         }
-        let applied = post.number(&body, self.shared.config.frame_bytes_max)?.apply(link).await?;
+        let applied = match post.number(&body, self.shared.config.frame_bytes_max)?.apply(link).await {
+            // The stream ended while the POST was on its way.
+            Err(refusal) if refusal.fault.code == Code::NotFound && post.says_bye() && link.bye() => {
+                return Ok(Taken { received: 0, ask: None });
+            }
+            applied => applied?,
+        };
         if applied.stopped && post.poll.is_none() {
             not_refused(link)?;
         }

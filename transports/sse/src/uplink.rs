@@ -64,6 +64,13 @@ impl Opening<'_> {
 }
 
 impl Post<'_> {
+    pub(crate) fn says_bye(&self) -> bool {
+        let is_bye = |raw: &&RawValue| {
+            Frame::decode_text(raw.get().as_bytes()).is_ok_and(|frame| frame.kind == "hub:bye")
+        };
+        self.frames.iter().any(is_bye)
+    }
+
     pub(crate) fn key(&self) -> Option<Secret> {
         from_hex(&self.key)
     }

@@ -220,6 +220,11 @@ impl Link {
     pub fn cut(&self) {
         self.peer.down();
     }
+
+    /// A `hub:bye` that came after the link's end.
+    pub fn late_bye(&self) {
+        self.peer.bye();
+    }
 }
 
 pub fn data(frame: &Frame) -> Value {

@@ -146,6 +146,42 @@ everywhere! {
     }
 }
 
+everywhere! {
+    async fn a_goodbye_that_comes_after_the_stream_is_heard_and_nothing_else(client, server) {
+        let mut events = session(&client).await;
+        let peer = server.hub.peer(0).await;
+        let (link, key) = (format!("/sse/{}", events.link), std::mem::take(&mut events.key));
+        drop(events);
+        peer.gone().await;
+        let post = async |key: &str, frames: Value| {
+            let answer = client.post(&link, &json!({"key": key, "start": 1, "frames": frames})).await;
+            (answer.status, answer.body["received"].as_u64())
+        };
+        assert_eq!(post("00112233445566778899aabbccddeeff", json!([{"type": "hub:bye"}])).await, (401, None));
+        assert_eq!(post(&key, frames(1..3)).await, (404, None));
+        assert!(peer.acted.lock().is_empty());
+        assert_eq!(post(&key, json!([{"type": "m1", "room": "r"}, {"type": "hub:bye"}])).await, (200, Some(0)));
+        assert_eq!(*peer.acted.lock(), ["late bye"]);
+        assert_eq!(post(&key, json!([{"type": "hub:bye"}])).await, (404, None), "once");
+        assert_eq!(server.sse.links(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_ended_is_forgotten_in_time() {
+    let server = serve_with(Driver::Http1, crosspoint_sse::Config { late_ms: 50, ..config() }).await;
+    let client = Client::http1(server.addr);
+    let events = session(&client).await;
+    let path = format!("/sse/{}", events.link);
+    drop(events);
+    let peer = server.hub.peer(0).await;
+    peer.gone().await;
+    let stranger = json!({"key": "00112233445566778899aabbccddeeff", "frames": [{"type": "hub:bye"}]});
+    soon(async { while client.post(&path, &stranger).await.status != 404 {} }).await;
+    let others = std::sync::Arc::strong_count(&peer);
+    assert!(others <= 2, "the peer is let go: {others} hold it");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_stays_busy_answers_timeout() {
     let server = serve_with(Driver::Http1, crosspoint_sse::Config { inbox_ms: 20, ..config() }).await;

@@ -237,6 +237,10 @@ impl LinkPeer for Peer {
         self.session.lock().as_ref().map_or(0, Session::received)
     }
 
+    fn bye(&self) {
+        self.act("late bye");
+    }
+
     fn down(&self) {
         self.downs.send_modify(|n| *n += 1);
     }
