@@ -1,18 +1,17 @@
 //! The engine without a disk: bounded histories in memory, gone with the process.
 
+use super::log::Log;
 use super::present::Present;
-use super::{Answer, Engine, Feed, HistoryFrom, HistoryPage, HistoryQuery, Member, Presence, Published};
+use super::{Answer, Engine, Feed, HistoryPage, HistoryQuery, Member, Presence, Published};
 use crate::clock::unix_ms;
 use crate::config::Namespace;
 use crosspoint_core::wire::{Draft, Event};
-use crosspoint_core::{Code, Fault, Position, SharedFrame};
+use crosspoint_core::{Code, Fault, SharedFrame};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Ids that a room remembers at most, against repetition.
-const DEDUP_MAX: usize = 10_000;
 /// A full engine is swept so often at most, ms.
 const SWEEP_MS_MIN: u64 = 500;
 
@@ -34,19 +33,6 @@ struct Room {
     present: Mutex<Present>,
     /// Whether the hub has members here: the epoch must not change under them.
     wanted: AtomicBool,
-}
-
-struct Log {
-    epoch: Arc<str>,
-    events: VecDeque<Arc<Event>>,
-    bytes: usize,
-    /// The last event that is not kept any more.
-    trimmed: (u64, Arc<str>),
-    /// How long events are kept, ms.
-    keep_ms: u64,
-    dedup: HashMap<(Arc<str>, Arc<str>), Published>,
-    dedup_order: VecDeque<(Arc<str>, Arc<str>)>,
-    dedup_ms: u64,
 }
 
 impl MemoryEngine {
@@ -95,16 +81,7 @@ impl MemoryEngine {
     }
 
     fn new_log(&self) -> Log {
-        Log {
-            epoch: format!("{}{:x}", self.life, self.epochs.fetch_add(1, Ordering::Relaxed)).into(),
-            events: VecDeque::new(),
-            bytes: 0,
-            trimmed: (0, self.none.clone()),
-            keep_ms: 0,
-            dedup: HashMap::new(),
-            dedup_order: VecDeque::new(),
-            dedup_ms: 0,
-        }
+        Log::new(format!("{}{:x}", self.life, self.epochs.fetch_add(1, Ordering::Relaxed)).into())
     }
 
     /// Sweeps before its time, but not all the time: rooms that were left may not keep others out. If that isn't enough, the
@@ -198,116 +175,6 @@ fn published(event: &Event) -> Published {
     }
 }
 
-impl Log {
-    fn head(&self) -> (u64, Arc<str>) {
-        self.events.back().map_or_else(|| self.trimmed.clone(), |e| (e.offset, e.id.as_ref().into()))
-    }
-
-    fn at(&self, (offset, id): (u64, Arc<str>)) -> Position {
-        Position { epoch: self.epoch.clone(), offset, id }
-    }
-
-    fn trim_one(&mut self) {
-        if let Some(e) = self.events.pop_front() {
-            self.bytes -= e.frame.cost();
-            self.trimmed = (e.offset, e.id.as_ref().into());
-        }
-    }
-
-    fn store(&mut self, event: Arc<Event>, ns: &Namespace) {
-        self.bytes += event.frame.cost();
-        self.events.push_back(event);
-        while self.events.len() > ns.history_events
-            || (self.bytes > ns.history_bytes && self.events.len() > 1)
-        {
-            self.trim_one();
-        }
-    }
-
-    fn remember(&mut self, key: (Arc<str>, Arc<str>), published: Published, dedup_ms: u64) {
-        self.dedup_ms = dedup_ms;
-        if self.dedup_order.len() >= DEDUP_MAX
-            && let Some(old) = self.dedup_order.pop_front()
-        {
-            self.dedup.remove(&old);
-        }
-        self.dedup.insert(key.clone(), published);
-        self.dedup_order.push_back(key);
-    }
-
-    fn expire(&mut self, now: u64) {
-        while self.keep_ms > 0 && self.events.front().is_some_and(|e| e.ts + self.keep_ms <= now) {
-            self.trim_one();
-        }
-        while let Some(key) = self.dedup_order.front() {
-            if self.dedup.get(key).is_some_and(|p| p.ts + self.dedup_ms > now) {
-                break;
-            }
-            self.dedup.remove(key);
-            self.dedup_order.pop_front();
-        }
-    }
-
-    fn read(&mut self, query: &HistoryQuery) -> HistoryPage {
-        self.expire(unix_ms());
-        let first = self.trimmed.0 + 1;
-        let head = self.head();
-        let index = |offset: u64| (offset.max(first) - first) as usize;
-        let (from, to, complete) = match &query.from {
-            HistoryFrom::Beginning => (0, self.events.len(), true),
-            HistoryFrom::After(after) => {
-                (index(after + 1), self.events.len(), *after + 1 >= first && *after <= head.0)
-            }
-            HistoryFrom::Since(p) => {
-                if self.holds(p) {
-                    (index(p.offset + 1), self.events.len(), true)
-                } else {
-                    (0, self.events.len(), false)
-                }
-            }
-            HistoryFrom::Last(before) => {
-                let to = before.map_or(self.events.len(), |b| index(b).min(self.events.len()));
-                (to.saturating_sub(query.limit), to, true)
-            }
-        };
-        let from = from.min(to);
-        let end = to.min(from + query.limit);
-        let start = match from {
-            0 => self.trimmed.clone(),
-            n => self.events.get(n - 1).map_or_else(|| head.clone(), |e| (e.offset, e.id.as_ref().into())),
-        };
-        HistoryPage {
-            events: self.events.range(from..end).cloned().collect(),
-            start: self.at(start),
-            head: self.at(head),
-            complete,
-            more: end < self.events.len(),
-        }
-    }
-
-    /// Whether the position names an event of this life that nothing was trimmed after.
-    fn holds(&self, p: &Position) -> bool {
-        if p.epoch != self.epoch {
-            return false;
-        }
-        if p.offset == self.trimmed.0 {
-            return p.id == self.trimmed.1;
-        }
-        let Some(i) = p.offset.checked_sub(self.trimmed.0 + 1) else { return false };
-        self.events.get(i as usize).is_some_and(|e| *e.id == *p.id)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.dedup.is_empty()
-    }
-
-    /// When the newest thing in it came, ms since 1970.
-    fn touched(&self) -> u64 {
-        let named = self.dedup_order.back().and_then(|key| self.dedup.get(key)).map(|p| p.ts);
-        self.events.back().map(|e| e.ts).max(named).unwrap_or(0)
-    }
-}
-
 impl Engine for MemoryEngine {
     fn attach(&self, feed: Arc<dyn Feed>) {
         let _ = self.feed.set(feed);
@@ -382,6 +249,7 @@ impl Engine for MemoryEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::HistoryFrom;
     use crosspoint_core::frame::From;
 
     fn publish(engine: &MemoryEngine, room: &str) -> Result<Published, Fault> {

@@ -1,6 +1,7 @@
 //! Engines store history and presence, and carry events between nodes. An engine is one object behind `Arc<dyn Engine>`;
 //! every one must pass the suite in `engine::suite` (feature `suite`).
 
+mod log;
 mod memory;
 mod present;
 #[cfg(feature = "suite")]
