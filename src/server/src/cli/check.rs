@@ -2,8 +2,12 @@
 
 use super::options::ConfigOptions;
 use super::{Failure, say};
+use crate::http::tls;
 
 pub(super) fn check(options: &ConfigOptions) -> Result<(), Failure> {
     let config = options.load()?;
+    if let (Some(cert), Some(key)) = (&config.listen.tls_cert, &config.listen.tls_key) {
+        tls::acceptor(cert, key)?;
+    }
     say(&format!("ok\n\n{}", config.to_toml().trim_end()))
 }
