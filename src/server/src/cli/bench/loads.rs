@@ -22,9 +22,9 @@ fn reading(pid: Option<u32>) -> Option<Reading> {
     pid.and_then(Reading::take)
 }
 
-/// A name that no other run uses, so that runs don't meet.
-fn room(n: usize) -> String {
-    format!("bench-{}-{n}", std::process::id())
+/// A name that no other load and run uses: the sessions of the last one live for a while without their links.
+fn room(load: &str, n: usize) -> String {
+    format!("bench-{}-{load}-{n}", std::process::id())
 }
 
 fn stamped(room: &str, by: usize, n: u64, due_us: u64, size: usize) -> Frame {
@@ -33,7 +33,7 @@ fn stamped(room: &str, by: usize, n: u64, due_us: u64, size: usize) -> Frame {
 }
 
 pub(super) async fn connect(args: &BenchArgs, pid: Option<u32>) -> Result<Report, Failure> {
-    let rooms = vec![Some(room(0)); args.connections];
+    let rooms = vec![Some(room("connect", 0)); args.connections];
     let (before, begun) = (reading(pid), Instant::now());
     let links = open_all(args, &rooms).await?;
     let took = begun.elapsed();
@@ -46,7 +46,7 @@ pub(super) async fn connect(args: &BenchArgs, pid: Option<u32>) -> Result<Report
 
 pub(super) async fn idle(args: &BenchArgs, pid: Option<u32>) -> Result<Report, Failure> {
     let before = reading(pid);
-    let rooms = vec![Some(room(0)); args.connections];
+    let rooms = vec![Some(room("idle", 0)); args.connections];
     let links = open_all(args, &rooms).await?;
     tokio::time::sleep(SETTLE).await;
     let mut report = Report { load: "idle".into(), connections: links.len(), ..Report::default() };
@@ -57,7 +57,7 @@ pub(super) async fn idle(args: &BenchArgs, pid: Option<u32>) -> Result<Report, F
 }
 
 pub(super) async fn fan_out(args: &BenchArgs, pid: Option<u32>) -> Result<Report, Failure> {
-    let rooms = vec![Some(room(0)); args.connections.max(1)];
+    let rooms = vec![Some(room("fanout", 0)); args.connections.max(1)];
     let rate = args.rate.unwrap_or(50.0);
     let every = Duration::from_secs_f64(args.burst.max(1) as f64 / rate);
     let name = format!("fan-out, {} B, {rate}/s in bursts of {}", args.size, args.burst.max(1));
@@ -69,7 +69,7 @@ pub(super) async fn fan_out(args: &BenchArgs, pid: Option<u32>) -> Result<Report
 pub(super) async fn rooms(args: &BenchArgs, pid: Option<u32>) -> Result<Report, Failure> {
     let size = args.room_size.max(1);
     let count = args.connections.max(size) / size * size;
-    let rooms: Vec<_> = (0..count).map(|n| Some(room(1 + n / size))).collect();
+    let rooms: Vec<_> = (0..count).map(|n| Some(room("rooms", n / size))).collect();
     let rate = args.rate.unwrap_or(2_000.0);
     let name = format!("rooms of {size}, {} B, {rate}/s", args.size);
     let plan = Plan { every: Duration::from_secs_f64(1.0 / rate), room_size: size, times: 1 };
