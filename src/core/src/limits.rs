@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Frames of a client after which the hub acknowledges at the latest: a client's memory may be small.
+pub const HUB_ACK_EVERY: u64 = 64;
+
 /// The bounds in force. Each has a default that suits a public hub on one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,8 +45,9 @@ pub struct Limits {
     pub resume_ms: u64,
     /// How long an old link may live beside its successor.
     pub drain_ms: u64,
-    /// Acknowledge at least every so many counted frames … Acks only free memory (a resume says what was received anyway, and a session
-    /// whose outbox is half full asks for one), so they can be rare: each costs about as much as four deliveries.
+    /// A client acknowledges at least every so many counted frames … It can be rare: acks only free memory, since a resume says what was
+    /// received anyway, and a session whose outbox is half full asks for one. The hub acknowledges at least as often, and
+    /// at least every [`HUB_ACK_EVERY`](crate::limits::HUB_ACK_EVERY) frames.
     pub ack_every: u64,
     /// … and at the latest so long after the first unacknowledged one.
     pub ack_delay_ms: u64,
@@ -76,8 +80,8 @@ impl Default for Limits {
             hello_ms: 10_000,
             resume_ms: 60_000,
             drain_ms: 2_000,
-            ack_every: 128,
-            ack_delay_ms: 5_000,
+            ack_every: 512,
+            ack_delay_ms: 10_000,
             request_ms: 10_000,
             request_ms_max: 60_000,
             ticket_ms: 30_000,

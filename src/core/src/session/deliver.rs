@@ -3,6 +3,7 @@
 use super::lag::Lagging;
 use super::{Action, Beat, Kind, LinkId, ReadId, Session};
 use crate::code::Code;
+use crate::limits::HUB_ACK_EVERY;
 use crate::wire::{Event, OutFrame, SharedFrame};
 use std::sync::Arc;
 
@@ -160,7 +161,9 @@ impl Session {
     ) {
         let asks_ack = self.asks_ack();
         let Some(l) = self.link.as_mut().filter(|l| !l.blocked) else { return };
-        if self.kind == Kind::Resumable && self.inbound.ack_wanted(now, self.limits.ack_every) {
+        if self.kind == Kind::Resumable
+            && self.inbound.ack_wanted(now, self.limits.ack_every.min(HUB_ACK_EVERY))
+        {
             let received = Some(self.inbound.tell());
             self.control.push_back(OutFrame::with("hub:ack", &Beat { received, t: None }));
         }
