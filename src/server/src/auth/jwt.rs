@@ -20,10 +20,10 @@ pub struct Claims {
     /// The user.
     pub sub: String,
     /// Seconds since 1970 at which it ends; absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "numeric_date")]
     pub exp: Option<f64>,
     /// Seconds since 1970 before which it isn't good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "numeric_date")]
     pub nbf: Option<f64>,
     /// Shown to others, an object of at most 1 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +43,14 @@ pub struct Claims {
     /// Services that may be attached as; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<String>>,
+}
+
+/// A NumericDate (RFC 7519 §2), without a fraction where it has none: not every reader takes `1800000000.0`.
+fn numeric_date<S: serde::Serializer>(date: &Option<f64>, s: S) -> Result<S::Ok, S::Error> {
+    match date {
+        Some(d) if d.fract() == 0.0 && *d >= 0.0 => s.serialize_u64(*d as u64),
+        other => other.serialize(s),
+    }
 }
 
 #[derive(Deserialize)]
@@ -228,6 +236,8 @@ mod tests {
     #[test]
     fn what_is_signed_verifies() {
         let claims = Claims { sub: "bob".into(), exp: Some(NOW as f64 + 60.0), ..Claims::default() };
+        let json = serde_json::to_string(&claims).unwrap();
+        assert_eq!(json, format!(r#"{{"sub":"bob","exp":{}}}"#, NOW + 60));
         let token = hs().sign(&claims).unwrap();
         assert_eq!(hs().verify(&token, NOW).unwrap().user, "bob");
     }
