@@ -120,7 +120,7 @@ impl Client {
         data: &T,
         options: PublishOptions,
     ) -> Result<Published, Fault> {
-        self.publish_frame(with(kind, data)?.room(room), options).await
+        self.publish_frame(application(kind, data)?.room(room), options).await
     }
 
     /// Publishes bytes.
@@ -134,7 +134,7 @@ impl Client {
         payload: impl Into<Bytes>,
         options: PublishOptions,
     ) -> Result<Published, Fault> {
-        let mut frame = Frame::new(kind).room(room);
+        let mut frame = typed(kind)?.room(room);
         frame.payload = Some(payload.into());
         self.publish_frame(frame, options).await
     }
@@ -150,7 +150,7 @@ impl Client {
     /// # Errors
     /// As [`Client::send_frame`].
     pub fn send<T: Serialize + ?Sized>(&self, room: &str, kind: &str, data: &T) -> Result<(), Fault> {
-        self.send_frame(with(kind, data)?.room(room))
+        self.send_frame(application(kind, data)?.room(room))
     }
 
     /// Publishes what may be dropped; the newest wins per `key`, or per type without one.
@@ -164,7 +164,7 @@ impl Client {
         data: &T,
         key: Option<&str>,
     ) -> Result<(), Fault> {
-        let mut frame = with(kind, data)?.room(room);
+        let mut frame = application(kind, data)?.room(room);
         frame.volatile = Some(key.map_or(Volatile::Flag(true), |k| Volatile::Key(k.into())));
         self.send_frame(frame)
     }
@@ -301,9 +301,23 @@ fn with<T: Serialize + ?Sized>(kind: &str, data: &T) -> Result<Frame, Fault> {
     Ok(frame)
 }
 
+/// The same, of an application's type.
+fn application<T: Serialize + ?Sized>(kind: &str, data: &T) -> Result<Frame, Fault> {
+    typed(kind)?;
+    with(kind, data)
+}
+
+/// A frame of an application's type.
+fn typed(kind: &str) -> Result<Frame, Fault> {
+    if kind.starts_with("hub:") {
+        return Err(Fault::new(Code::BadRequest, "types that begin with `hub:` belong to the protocol"));
+    }
+    Ok(Frame::new(kind))
+}
+
 /// The same, for this receiver.
 fn with_to<T: Serialize + ?Sized>(to: &str, kind: &str, data: &T) -> Result<Frame, Fault> {
-    let mut frame = with(kind, data)?;
+    let mut frame = application(kind, data)?;
     frame.to = Some(to.into());
     Ok(frame)
 }

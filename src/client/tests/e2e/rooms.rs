@@ -185,3 +185,14 @@ async fn dropping_the_last_handle_ends_the_session() {
     drop(other);
     within(async { while events.next().await.is_some() {} }).await;
 }
+
+#[tokio::test]
+async fn types_of_the_protocol_are_not_published() {
+    let hub = hub().await;
+    let (client, _events) = joined(any(&hub.url(), "alice"), CHAT).await;
+    let refused = client.publish(CHAT, "hub:leave", &1, PublishOptions::default()).await.unwrap_err();
+    assert_eq!(refused.code, Code::BadRequest);
+    assert!(client.send(CHAT, "hub:leave", &1).is_err());
+    assert!(client.publish_bytes(CHAT, "hub:leave", "x", PublishOptions::default()).await.is_err());
+    client.publish(CHAT, "n", &1, PublishOptions::default()).await.unwrap();
+}
