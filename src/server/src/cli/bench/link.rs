@@ -90,6 +90,11 @@ impl Link {
         self.link.send(frame).await
     }
 
+    /// Ends the session, so that the next load doesn't meet it parked.
+    pub(super) async fn bye(mut self) -> Result<(), Fault> {
+        self.send(&Frame::new("hub:bye")).await
+    }
+
     /// The next frame of the hub that is not the link's own. Cancel safe up to a lost acknowledgement.
     pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
         loop {
@@ -144,7 +149,10 @@ pub(super) async fn member(
         tokio::select! {
             order = orders.recv() => match order {
                 Some(frame) => link.send(&frame).await?,
-                None => return Ok(latencies),
+                None => {
+                    link.bye().await?;
+                    return Ok(latencies);
+                }
             },
             frame = link.next() => {
                 let Ok(stamp) = frame?.parse::<Stamp>() else { continue };

@@ -41,6 +41,7 @@ pub(super) async fn connect(args: &BenchArgs, pid: Option<u32>) -> Result<Report
         Report { load: "connect and join".into(), connections: links.len(), ..Report::default() };
     report.per_s = Some(links.len() as f64 / took.as_secs_f64());
     report.spent(before, reading(pid), links.len() as u64);
+    end(links).await?;
     Ok(report)
 }
 
@@ -53,7 +54,15 @@ pub(super) async fn idle(args: &BenchArgs, pid: Option<u32>) -> Result<Report, F
     if let (Some(before), Some(after)) = (before, reading(pid)) {
         report.hub_kib_each = Some(after.rss_kib_since(&before) / links.len().max(1) as f64);
     }
+    end(links).await?;
     Ok(report)
+}
+
+async fn end(links: Vec<Link>) -> Result<(), Failure> {
+    for link in links {
+        link.bye().await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn fan_out(args: &BenchArgs, pid: Option<u32>) -> Result<Report, Failure> {
@@ -178,5 +187,6 @@ async fn echo_one(
         link.next().await?;
         latencies.push((shared.now_us() - sent).min(u32::MAX.into()) as u32);
     }
+    link.bye().await?;
     Ok(latencies)
 }
