@@ -30,7 +30,7 @@ pub(crate) async fn a_backend_can_end_a_session(by: Adapter) {
 }
 
 pub(crate) async fn a_quiet_client_is_asked(by: Adapter) {
-    let hub = start(|c| c.limits.heartbeat_ms = 150).await;
+    let hub = start(|c| c.limits.heartbeat_ms = 1_000).await;
     let mut alice = by.joined(&hub, "alice", CHAT).await;
     for _ in 0..4 {
         assert_eq!(alice.find("hub:ping").await["data"]["received"], 1);
