@@ -1,6 +1,6 @@
 //! POSTs on several connections at once, which overtake each other.
 
-use crate::scene::{ROOM, hub};
+use crate::scene::{ROOM, hub_with};
 use crosspoint_client::raw::{self, SseLink};
 use crosspoint_client::{Client, Frame, JoinOptions, Options};
 use crosspoint_tests::proxy::{self, Action, Event, FaultProxy, Match, Rules};
@@ -10,7 +10,8 @@ const POSTS: u64 = 60;
 const FRAMES: u64 = 5;
 
 async fn overtaking(rules: Rules) -> FaultProxy {
-    let hub = hub().await;
+    // A held POST is silence, which must not end the link: nobody answers pings here.
+    let hub = hub_with(10_000).await;
     let proxy = FaultProxy::start(proxy::Options::new(hub.addr())).await.unwrap();
     let witness = Client::connect(Options::user(hub.url(), "bob"));
     let mut events = witness.events();
@@ -57,7 +58,7 @@ async fn overtaking(rules: Rules) -> FaultProxy {
 
 #[tokio::test]
 async fn posts_that_are_overtaken_keep_their_order() {
-    let hold = Action::Hold { overtaken_by: 1, at_most_ms: 5_000 };
+    let hold = Action::Hold { overtaken_by: 1, at_most_ms: 2_000 };
     let proxy = overtaking(Rules::http(Match::post("/sse/").every(2), hold)).await;
     let overtaken = proxy.log().count(|e| matches!(e, Event::Released { overtaken: true }));
     assert!(overtaken >= 20, "{overtaken}");
@@ -65,7 +66,7 @@ async fn posts_that_are_overtaken_keep_their_order() {
 
 #[tokio::test]
 async fn so_do_those_that_come_twice_besides() {
-    let hold = Action::Hold { overtaken_by: 2, at_most_ms: 5_000 };
+    let hold = Action::Hold { overtaken_by: 2, at_most_ms: 2_000 };
     let rules = Rules::http(Match::post("/sse/").every(3), hold).and_http(Match::any(), Action::Duplicate);
     let proxy = overtaking(rules).await;
     let overtaken = proxy.log().count(|e| matches!(e, Event::Released { overtaken: true }));

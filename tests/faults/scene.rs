@@ -25,7 +25,7 @@ pub(crate) async fn hub() -> Running {
     hub_with(600).await
 }
 
-async fn hub_with(heartbeat_ms: u64) -> Running {
+pub(crate) async fn hub_with(heartbeat_ms: u64) -> Running {
     let mut config = Config::default();
     config.listen.addr = ([127, 0, 0, 1], 0).into();
     config.limits.heartbeat_ms = heartbeat_ms;
