@@ -6,7 +6,8 @@ use crosspoint_client::Transport::{Sse, SsePoll, WebSocket};
 use crosspoint_tests::proxy::{Action, End, Event, Match, Rules};
 
 async fn moves_under(rules: Rules, fault: impl Fn(&Event) -> bool, at_least: usize) {
-    let scene = Scene::start(&Transport::ALL, rules).await;
+    // Two answers lost in a row, and the waits between, are no silence to die of.
+    let scene = Scene::patient(&Transport::ALL, rules).await;
     scene.moves(&[Sse, WebSocket, SsePoll, Sse, SsePoll, WebSocket]).await;
     scene.move_to(Sse).await;
     while scene.proxy.log().count(&fault) < at_least {

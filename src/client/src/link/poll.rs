@@ -11,12 +11,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const WAIT_MS: u64 = 20_000;
 /// What a poll may take beyond its wait.
 const SLACK: Duration = Duration::from_secs(8);
-const TRIES: u32 = 4;
-const BACKOFF: BackoffOptions = BackoffOptions { min_ms: 200, max_ms: 2_000, factor: 2.0 };
+/// Polls that fail for so long end the link: a few lost answers in a row don't.
+const GIVE_UP: Duration = Duration::from_secs(5);
+const BACKOFF: BackoffOptions = BackoffOptions { min_ms: 200, max_ms: 1_000, factor: 2.0 };
 
 #[derive(Deserialize)]
 struct First {
@@ -75,13 +77,13 @@ impl Polls<'_> {
             Err(fault) => return fault,
         };
         let mut backoff = Backoff::new(BACKOFF);
-        let mut failures = 0;
+        let mut failing_since = None;
         loop {
             let body = json!({"key": self.key, "poll": {"batch": last, "wait_ms": WAIT_MS}}).to_string();
             let within = Duration::from_millis(WAIT_MS) + SLACK;
             let taken = match self.http.exchange::<Batch>(&self.path, body, &[], within).await {
                 Ok(batch) => {
-                    failures = 0;
+                    failing_since = None;
                     backoff.reset();
                     self.take(batch, last).await
                 }
@@ -90,8 +92,8 @@ impl Polls<'_> {
             match taken {
                 Ok(batch) => last = batch,
                 Err(fault) => {
-                    failures += 1;
-                    if !is_passing(&fault) || failures == TRIES {
+                    let since = *failing_since.get_or_insert_with(Instant::now);
+                    if !is_passing(&fault) || since.elapsed() >= GIVE_UP {
                         return fault;
                     }
                     let wait = backoff.next(fault.retry_after_ms, random::fraction());

@@ -1,3 +1,4 @@
+import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
 import { frameOf, type Frame } from '../frame.js';
 import { isPassing, post } from './http.js';
@@ -130,7 +131,9 @@ function parse(text: string): unknown {
 const POLL_WAIT_MS = 20_000;
 /** What a poll may take beyond its wait, and the opening request altogether. */
 const POLL_SLACK_MS = 8_000;
-const POLL_TRIES = 4;
+/** Polls that fail for so long end the link: a few lost answers in a row don't. */
+const POLL_GIVE_UP_MS = 5_000;
+const POLL_BACKOFF = { min_ms: 200, max_ms: 1_000 };
 
 interface Batch {
   link?: unknown;
@@ -149,18 +152,21 @@ export class SsePollLink extends SseBase {
     this.opened(link, key);
     const url = this.linkUrl(String(link));
     let batch = this.take(first, 0);
-    let failures = 0;
+    const { clock } = this.context;
+    const backoff = new Backoff(POLL_BACKOFF, clock.random);
+    let failingSince: number | null = null;
     while (!this.done) {
       const body = JSON.stringify({ key, poll: { batch, wait_ms: POLL_WAIT_MS } });
       try {
         const next = await this.ask(url, body, POLL_WAIT_MS + POLL_SLACK_MS);
-        failures = 0;
+        failingSince = null;
+        backoff.reset();
         batch = this.take(next, batch);
       } catch (error) {
         const e = error as CrosspointError;
-        failures += 1;
-        if (!isPassing(e) || failures === POLL_TRIES) throw lost(e);
-        await this.pause(100 * 2 ** failures * this.context.clock.random() + 20);
+        failingSince ??= clock.now();
+        if (!isPassing(e) || clock.now() - failingSince > POLL_GIVE_UP_MS) throw lost(e);
+        await this.pause(backoff.next(e.retryAfterMs));
       }
     }
   }
