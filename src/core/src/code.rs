@@ -114,6 +114,9 @@ pub struct Fault {
     /// Wait at least this long before trying again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Try again there: the absolute `http` or `https` URL of another hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Box<str>>,
 }
 
 fn never() -> Retry {
@@ -123,7 +126,12 @@ fn never() -> Retry {
 impl Fault {
     /// A fault with its own sentence.
     pub fn new(code: Code, message: impl Into<String>) -> Fault {
-        Fault { code, message: message.into(), retry: code.retry(), retry_after_ms: None }
+        Fault { code, message: message.into(), retry: code.retry(), retry_after_ms: None, address: None }
+    }
+
+    /// The same fault, with the time to wait before the next attempt.
+    pub fn after(self, retry_after_ms: u64) -> Fault {
+        Fault { retry_after_ms: Some(retry_after_ms), ..self }
     }
 }
 

@@ -123,6 +123,9 @@ pub enum FrameError {
 }
 
 impl Frame {
+    /// The text message that is no frame but a beat: a sign of life.
+    pub const BEAT: &[u8] = b"{}";
+
     /// A frame of this type and nothing else.
     pub fn new(kind: impl Into<String>) -> Frame {
         Frame { kind: kind.into(), ..Frame::default() }
@@ -149,7 +152,7 @@ impl Frame {
     pub fn is_link_kind(kind: &str) -> bool {
         matches!(
             kind.strip_prefix("hub:"),
-            Some("hello" | "welcome" | "ping" | "pong" | "ack" | "move" | "close" | "bye")
+            Some("hello" | "welcome" | "ping" | "pong" | "ack" | "move" | "close" | "bye" | "report")
         )
     }
 

@@ -6,6 +6,7 @@
 //! * What carries it: [`link`], the traits between transports and the hub.
 //! * The hub's half of a session: [`session`]. The client's half: [`client`].
 //! * Choices and bounds: [`negotiate`] (a pure ranking that explains itself), [`limits`], [`grant`].
+//! * What clients tell of their links: [`report`].
 //!
 //! All times are milliseconds of one monotonic clock of the caller's, except where a name says `unix`.
 
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod link;
 pub mod negotiate;
 pub mod position;
+pub mod report;
 pub mod session;
 pub mod wire;
 
@@ -26,6 +28,7 @@ pub use grant::Grant;
 pub use limits::Limits;
 pub use link::{Acceptor, Flow, LinkInfo, LinkPeer, LinkSender, Message, Transport};
 pub use position::Position;
+pub use report::Report;
 pub use wire::{OutFrame, SharedFrame, Wire};
 
 /// The protocol's version, as in hello and welcome.
