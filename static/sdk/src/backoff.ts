@@ -22,9 +22,9 @@ export class Backoff {
     this.factor = Math.max(1, options.factor ?? 2);
   }
 
-  /** How long to wait before the next attempt (ms), at least `atLeastMs`. */
-  next(atLeastMs = 0): number {
-    const bound = Math.min(this.max, this.min * this.factor ** Math.min(this.attempts, 64));
+  /** How long to wait before the next attempt (ms), at least `atLeastMs`; the bound this time is at most `boundMs`. */
+  next(atLeastMs = 0, boundMs = Infinity): number {
+    const bound = Math.min(boundMs, this.max, this.min * this.factor ** Math.min(this.attempts, 64));
     this.attempts += 1;
     const wait = Backoff.FLOOR_MS + this.random() * (bound - Backoff.FLOOR_MS);
     return atLeastMs > 0 ? atLeastMs + wait : wait;

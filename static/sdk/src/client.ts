@@ -145,8 +145,10 @@ export class ClientImpl implements Client {
   }
 
   getPerformanceMetrics(): PerformanceMetrics {
-    const { counters, transport, rtt, connectMs, pending } = this.core;
-    return { ...counters, transport, rtt, connectMs, waiting: pending.size };
+    const { counters, transport, rtt, connectMs, pending, metrics } = this.core;
+    const { firstMs: firstMessageMs, movesUp, movesDown } = metrics;
+    const [latency, transports] = [metrics.latency(), metrics.byTransport()];
+    return { ...counters, transport, rtt, connectMs, firstMessageMs, latency, movesUp, movesDown, transports, waiting: pending.size };
   }
 
   async refresh(token: string): Promise<void> {

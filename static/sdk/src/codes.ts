@@ -55,20 +55,24 @@ export class CrosspointError extends Error {
   readonly retry: Retry;
   /** Wait at least so long before the next attempt (ms). */
   readonly retryAfterMs: number | undefined;
+  /** The hub to ask instead (an absolute http(s) URL). */
+  readonly address: string | undefined;
 
-  constructor(code: string, message?: string, retry?: Retry, retryAfterMs?: number) {
+  constructor(code: string, message?: string, retry?: Retry, retryAfterMs?: number, address?: string) {
     super(message || ROWS[code]?.[2] || code);
     this.code = code;
     this.retry = retry ?? retryOf(code);
     this.retryAfterMs = retryAfterMs;
+    this.address = address;
   }
 
-  /** Reads `{code, message, retry, retry_after_ms?}`, as `hub:close`, `hub:error` and HTTP errors carry it. */
+  /** Reads `{code, message, retry, retry_after_ms?, address?}`, as `hub:close`, `hub:error` and HTTP errors carry it. */
   static from(data: unknown, fallback = 'internal'): CrosspointError {
     const d = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>;
     const code = typeof d.code === 'string' ? d.code : fallback;
     const retry = ['now', 'backoff', 'refresh', 'never'].includes(d.retry as string) ? (d.retry as Retry) : undefined;
     const after = typeof d.retry_after_ms === 'number' && d.retry_after_ms >= 0 ? d.retry_after_ms : undefined;
-    return new CrosspointError(code, typeof d.message === 'string' ? d.message : undefined, retry, after);
+    const address = typeof d.address === 'string' ? d.address : undefined;
+    return new CrosspointError(code, typeof d.message === 'string' ? d.message : undefined, retry, after, address);
   }
 }

@@ -1,27 +1,21 @@
-import { Backoff } from './backoff.js';
-import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
+import type { Clock } from './clock.js';
+import type { Directory } from './directory.js';
 import type { Driver } from './driver.js';
 import type { TransportName } from './links/link.js';
-import { CLIENT, negotiate, type Family, type Negotiated } from './negotiate.js';
-import { arrange, candidatesOf, type Allowed, type Candidate, type Memory } from './plan.js';
+import type { NetworkMemory } from './memory.js';
+import type { Negotiated } from './negotiate.js';
+import { arrange, fairMs, type Allowed, type Candidate } from './plan.js';
+import type { Pace, Reputation } from './policy.js';
 import { Race, type Runner } from './race.js';
 import type { LinkId } from './session/types.js';
 import type { Tokens } from './tokens.js';
 import type { Cause } from './types.js';
 
-/** A link that died younger than this did not really work (ms). */
-const STABLE_MS = 1_000;
-
-export interface ConnectorOptions {
-  base: string;
-  user: string | undefined;
-  info: object | undefined;
-  fetch: typeof fetch;
-  /** What this runtime can do; the negotiation is told, whatever is allowed at the moment. */
-  families: Family[];
-  connectTimeoutMs: number;
-}
+/** An attempt that began so lately isn't begun anew (ms). */
+const FRESH_MS = 2_000;
+/** Signs that the network may be back are heeded so often (ms). */
+const HURRY_EVERY_MS = 1_000;
 
 export interface Current {
   id: LinkId;
@@ -29,9 +23,19 @@ export interface Current {
   at: number;
 }
 
+/** How a link came to carry the session. */
+export interface Connected {
+  transport: TransportName;
+  cause: Cause;
+  /** From the beginning of the race to the welcome (ms). */
+  ms: number;
+  /** When the attempt that led here began, negotiation included. */
+  began: number;
+}
+
 export interface ConnectorHooks {
   /** A link carries the session. */
-  connected(transport: TransportName, cause: Cause, ms: number): void;
+  connected(how: Connected): void;
   /** No link carries it any more; another is looked for. */
   lost(error: CrosspointError): void;
   /** No link was found; it will be tried again. */
@@ -39,6 +43,8 @@ export interface ConnectorHooks {
   /** It will not be tried again. */
   ended(error: CrosspointError): void;
   negotiated(negotiated: Negotiated): void;
+  /** A transport was tried for so long: `won`, `overtaken`, or the code it failed with. */
+  tried(transport: TransportName, outcome: string, ms: number): void;
 }
 
 interface Running {
@@ -46,49 +52,54 @@ interface Running {
   cause: Cause;
   began: number;
   runners: Map<LinkId, Runner>;
-  ids: Map<Runner, LinkId>;
   failed: (error: CrosspointError) => void;
 }
 
 /** Keeps a link: negotiates, races, falls back, and after a loss resumes with backoff. */
 export class Connector {
   current: Current | null = null;
-  /** What the hub offers, in its order while nothing had failed. */
-  candidates: Candidate[] = [];
-  private negotiated: Negotiated | null = null;
-  /** A ticket that no welcome has used up. */
-  private ticket: { name: string; until: number } | null = null;
-  /** The hub no longer has the session: it wants to know again who this is. */
+  /** The browser says that there is no network. */
+  offline = false;
   private expired = false;
   private running: Running | null = null;
   private attempting: AbortController | null = null;
+  private attemptedAt = -Infinity;
+  private hurriedAt = -Infinity;
   private cancelRetry: (() => void) | null = null;
   private last: TransportName | null = null;
-  private quick = true;
   private failures = 0;
   private over = false;
 
   constructor(
-    private readonly options: ConnectorOptions,
     private readonly clock: Clock,
     private readonly driver: Driver,
     private readonly tokens: Tokens,
+    private readonly directory: Directory,
     private readonly allowed: Allowed,
-    private readonly memory: Memory,
-    private readonly backoff: Backoff,
+    private readonly memory: NetworkMemory,
+    private readonly reputation: Reputation,
+    private readonly pace: Pace,
     private readonly hooks: ConnectorHooks,
   ) {}
+
+  get candidates(): Candidate[] {
+    return this.directory.candidates;
+  }
 
   /** Looks for a link now, whatever was waited for. Does nothing while one is there or being looked for. */
   connect(): void {
     if (this.over || this.current || this.attempting || this.running) return;
     this.cancelRetry?.();
     this.cancelRetry = null;
+    this.attemptedAt = this.clock.now();
     const abort = (this.attempting = new AbortController());
-    void this.prepare(abort.signal).then(
-      () => {
+    // What the session's end took away has to be proven again; else a resume needs nobody's leave.
+    const resuming = this.resuming && !this.expired;
+    void this.directory.ask(resuming, this.failures, abort.signal).then(
+      (negotiated) => {
         if (this.attempting !== abort) return;
         this.attempting = null;
+        if (negotiated) this.hooks.negotiated(negotiated);
         this.raceAll();
       },
       (error: unknown) => {
@@ -101,10 +112,27 @@ export class Connector {
 
   /** Looks again from the beginning, at once. */
   restart(): void {
-    this.attempting?.abort();
-    this.attempting = null;
-    this.stopRace();
+    this.abort();
     this.connect();
+  }
+
+  /** Something says that it may work now: no further waiting. An attempt that has only begun goes on. */
+  hurry(): void {
+    const now = this.clock.now();
+    const underWay = this.attempting !== null || this.running !== null;
+    if (this.over || this.current || (underWay && now - this.attemptedAt < FRESH_MS)) return;
+    if ((underWay || this.cancelRetry) && now - this.hurriedAt < HURRY_EVERY_MS) return;
+    this.hurriedAt = now;
+    this.abort();
+    this.retryIn(this.pace.hurried());
+  }
+
+  /** The client is on another network: what was learnt holds no more. */
+  networkChanged(): void {
+    this.memory.forget();
+    this.reputation.clear();
+    this.directory.refresh();
+    this.last = null;
   }
 
   /** Ends all attempts for good. */
@@ -116,18 +144,14 @@ export class Connector {
   /** Ends all attempts and forgets the link, until `connect`. */
   pause(): void {
     this.current = null;
-    this.attempting?.abort();
-    this.attempting = null;
-    this.cancelRetry?.();
-    this.cancelRetry = null;
-    this.stopRace();
+    this.abort();
   }
 
   /** Races for another link while the present one goes on. */
   move(candidates: Candidate[], cause: Cause, failed: (error: CrosspointError) => void): void {
     this.stopRace();
     // What is being tried in the background shows by a probe that it works before the session is entrusted to it.
-    this.race(candidates, cause, cause === 'up', failed);
+    this.race(cause === 'up' ? candidates : this.arranged(candidates), cause, cause === 'up', failed);
   }
 
   stopRace(): void {
@@ -155,17 +179,20 @@ export class Connector {
     const { transport } = runner.candidate;
     const now = this.clock.now();
     for (const { candidate, error } of running.runners.values()) {
-      if (error && error.code !== 'bye') this.memory.failed(candidate.transport, error.code, now);
+      if (error && error.code !== 'bye') this.memory.failed(candidate.transport, error.code);
     }
-    this.memory.worked(transport);
+    // What the application chose says nothing about the network.
+    if (running.cause !== 'manual') this.memory.worked(transport);
     this.tokens.accepted();
+    this.tell(running);
     const cause = this.causeOf(running.cause, transport);
     this.current = { id, transport, at: now };
     this.last = transport;
     this.failures = 0;
-    this.ticket = null;
     this.expired = false;
-    this.hooks.connected(transport, cause, now - running.began);
+    this.directory.welcomed();
+    const fresh = running.cause === 'connect' || running.cause === 'lost';
+    this.hooks.connected({ transport, cause, ms: now - running.began, began: fresh ? this.attemptedAt : running.began });
   }
 
   gone(id: LinkId, error: CrosspointError, fault: boolean): void {
@@ -174,26 +201,30 @@ export class Connector {
     else if (this.current?.id === id && !(error.code === 'replaced' && !fault)) this.lost(error, fault);
   }
 
+  private get resuming(): boolean {
+    return this.driver.machine.session !== null;
+  }
+
   private lost(error: CrosspointError, fault: boolean): void {
     const { current } = this;
     if (!current) return;
     this.current = null;
-    const now = this.clock.now();
-    if (now - current.at >= STABLE_MS) {
-      this.backoff.reset();
-      this.quick = true;
-    }
-    if (error.code === 'heartbeat_timeout') this.memory.failed(current.transport, error.code, now);
+    const lived = this.clock.now() - current.at;
+    this.pace.lived(lived);
+    const silent = error.code === 'heartbeat_timeout' || error.code === 'timeout';
+    if (!fault) this.reputation.died(current.transport, lived, silent);
+    if (!fault && silent) this.memory.failed(current.transport, error.code);
     this.hooks.lost(error);
     if (this.racing === 'up') this.stopRace();
     if (this.running || this.over) return;
     // The session outlives its link; `replaced` can only come of a hello of ours that was overtaken.
     const own = !fault || error.code === 'replaced';
-    this.again(own ? new CrosspointError(error.code, error.message, 'now') : error);
+    this.again(own ? new CrosspointError(error.code, error.message, 'now', error.retryAfterMs, error.address) : error);
   }
 
   private failed(error: CrosspointError): void {
     if (this.over || this.current) return;
+    this.directory.failed();
     this.hooks.failed(error);
     this.again(error);
   }
@@ -203,40 +234,32 @@ export class Connector {
     if (this.over || this.current) return;
     this.failures += 1;
     if (error.code === 'session_expired') this.expired = true;
-    if (error.retry === 'never' || (error.retry === 'refresh' && !this.tokens.refused())) {
+    const elsewhere = error.address !== undefined && this.directory.redirect(error.address);
+    const refused = error.retry === 'refresh' && !this.tokens.refused();
+    if (!elsewhere && (error.retry === 'never' || refused)) {
       this.over = true;
       this.pause();
       this.hooks.ended(error);
       return;
     }
-    const atOnce = error.retry !== 'backoff' && this.quick && error.retryAfterMs === undefined;
-    if (error.retry !== 'backoff') this.quick = false;
+    // The browser may be wrong, so the first attempt after a loss is made all the same.
+    this.retryIn(this.pace.next(error, this.offline && this.failures > 1));
+  }
+
+  private retryIn(ms: number): void {
     this.cancelRetry?.();
-    this.cancelRetry = this.clock.after(atOnce ? 0 : this.backoff.next(error.retryAfterMs), () => {
+    this.cancelRetry = this.clock.after(ms, () => {
       this.cancelRetry = null;
       this.connect();
     });
   }
 
-  private async prepare(signal: AbortSignal): Promise<void> {
-    const token = await this.tokens.get();
-    // A running session needs no ticket; after failures the hub may know better ways.
-    if (this.driver.machine.session !== null && this.negotiated && this.failures <= 1 && !this.expired) return;
-    const { base, user, info, families: transports, connectTimeoutMs: deadlineMs } = this.options;
-    const failed = this.memory.report(this.clock.now());
-    const ask = { base, token, transports, failed, user, info, deadlineMs };
-    try {
-      this.negotiated = await negotiate(this.clock, this.options.fetch, ask, signal);
-    } catch (error) {
-      if (this.driver.machine.session !== null && this.negotiated && (error as CrosspointError).retry === 'backoff') return;
-      throw error;
-    }
-    if (signal.aborted) return;
-    const { ticket, ticketUntil: until } = this.negotiated;
-    this.ticket = ticket === null ? null : { name: ticket, until };
-    const candidates = candidatesOf(base, this.negotiated.offers, deadlineMs);
-    if (failed.length === 0 || this.candidates.length === 0) this.candidates = candidates;
-    this.hooks.negotiated(this.negotiated);
+  private abort(): void {
+    this.attempting?.abort();
+    this.attempting = null;
+    this.cancelRetry?.();
+    this.cancelRetry = null;
+    this.stopRace();
   }
 
   /** After a loss the way may lead down. */
@@ -245,12 +268,14 @@ export class Connector {
     return cause === 'lost' && rank(transport) > rank(this.last) ? 'down' : cause;
   }
 
+  private arranged(candidates: Candidate[]): Candidate[] {
+    return arrange(candidates, this.memory, this.reputation, this.last, this.directory.tookMs);
+  }
+
   private raceAll(): void {
     if (this.over || this.current) return;
-    const resuming = this.driver.machine.session !== null;
     const allowed = this.candidates.filter(({ transport }) => this.allowed.has(transport));
-    const list = arrange(allowed, this.memory, this.last, this.negotiated?.tookMs ?? 0, this.clock.now());
-    this.race(list, resuming ? 'lost' : 'connect', false, () => {});
+    this.race(this.arranged(allowed), this.resuming ? 'lost' : 'connect', false, () => {});
   }
 
   private race(candidates: Candidate[], cause: Cause, cautious: boolean, failed: (error: CrosspointError) => void): void {
@@ -266,34 +291,30 @@ export class Connector {
       },
       hello: (runner: Runner) => {
         const why = this.causeOf(cause, runner.candidate.transport);
-        this.driver.input({ op: 'hello', link: ids.get(runner)!, cause: why, auth: this.auth() });
+        this.driver.input({ op: 'hello', link: ids.get(runner)!, cause: why, auth: this.directory.auth() });
       },
       drop: (runner: Runner) => this.driver.drop(ids.get(runner)!),
       failed: (error: CrosspointError) => {
         if (this.running !== running) return;
         this.running = null;
+        this.tell(running);
         failed(error);
         if (this.current) return;
         // It may be the ticket that was too old; the next negotiation shows whether the token is.
-        const doubtful = error.code === 'unauthorized' && this.ticket !== null;
+        const doubtful = error.code === 'unauthorized' && this.directory.hasTicket;
         this.failed(doubtful ? new CrosspointError(error.code, error.message, 'backoff') : error);
       },
     };
-    const race = new Race(this.clock, candidates, hooks, cautious);
-    const running: Running = { race, cause, began: this.clock.now(), runners, ids, failed };
+    const race = new Race(this.clock, candidates, hooks, { cautious, fairMs: fairMs(this.directory.tookMs) });
+    const running: Running = { race, cause, began: this.clock.now(), runners, failed };
     this.running = running;
     race.start();
   }
 
-  /** Who I am, for the hello: the ticket where there is a fresh one, else the token. */
-  private auth(): Record<string, unknown> {
-    const { user, info } = this.options;
-    const { ticket } = this;
-    const who: Record<string, unknown> = { client: CLIENT };
-    if (ticket && this.clock.now() < ticket.until) who.ticket = ticket.name;
-    else if (this.tokens.known !== null) who.token = this.tokens.known;
-    if (user !== undefined) who.user = user;
-    if (info !== undefined) who.info = info;
-    return who;
+  private tell({ runners }: Running): void {
+    for (const { candidate, error, startedAt, endedAt } of runners.values()) {
+      const outcome = error === null ? 'won' : error.code === 'bye' ? 'overtaken' : error.code;
+      this.hooks.tried(candidate.transport, outcome, endedAt - startedAt);
+    }
   }
 }

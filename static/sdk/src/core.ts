@@ -1,20 +1,24 @@
-import { Backoff } from './backoff.js';
 import { asError, check } from './check.js';
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
-import { Connector } from './connector.js';
+import { Connector, type Connected } from './connector.js';
+import { Directory } from './directory.js';
 import { Driver, type LinkMaker } from './driver.js';
 import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
 import type { TransportName } from './links/link.js';
+import { defaultStore, NetworkMemory } from './memory.js';
+import { Metrics } from './metrics.js';
 import { Moves } from './moves.js';
 import { baseUrl, type Family } from './negotiate.js';
-import { watchPage } from './page.js';
+import { pageNow, watchPage } from './page.js';
 import { Pending, type CallOptions } from './pending.js';
-import { Allowed, Memory } from './plan.js';
+import { Allowed } from './plan.js';
+import { Pace, Reputation } from './policy.js';
+import { Reports } from './report.js';
 import { isCount, record, type Output } from './session/types.js';
 import { Tokens } from './tokens.js';
-import type { Cause, ClientEvents, Counters, Options, State } from './types.js';
+import type { ClientEvents, Counters, Options, State } from './types.js';
 
 /** How often the round-trip time is measured (ms): with the usual heartbeat no further pings are due. */
 const RTT_EVERY_MS = 9_000;
@@ -49,9 +53,11 @@ export class Core {
   readonly tokens: Tokens;
   readonly driver: Driver;
   readonly moves: Moves;
+  readonly metrics: Metrics;
   private readonly connector: Connector;
   private readonly allowed: Allowed;
-  private readonly memory = new Memory();
+  private readonly reports: Reports;
+  private takesReports = false;
   private readonly queueMax: number;
   private settle!: (error: CrosspointError | null) => void;
   private readonly unwatch: () => void;
@@ -100,28 +106,64 @@ export class Core {
       { clock, fetch: fetchFn, WebSocket: Socket, postBytesMax: () => this.postBytesMax },
       maker,
     );
+    const metrics = (this.metrics = new Metrics(clock));
+    this.reports = new Reports(
+      clock,
+      (frame) => this.driver.input({ op: 'send', frame }),
+      (ms) => (metrics.firstMs ??= Math.round(ms)),
+    );
+    const { user, info, redirect = true } = options;
+    const memory = new NetworkMemory(clock, options.networkMemory === false ? null : defaultStore());
+    const reputation = new Reputation(clock);
+    const base = baseUrl(url);
+    const directory = new Directory(
+      { base, user, info, fetch: fetchFn, families, connectTimeoutMs, redirect },
+      clock,
+      this.tokens,
+      memory,
+    );
     this.connector = new Connector(
-      { base: baseUrl(url), user: options.user, info: options.info, fetch: fetchFn, families, connectTimeoutMs },
       clock,
       this.driver,
       this.tokens,
+      directory,
       this.allowed,
-      this.memory,
-      new Backoff(options.backoff, clock.random),
+      memory,
+      reputation,
+      new Pace(clock, options.backoff),
       {
-        connected: (transport, cause, ms) => this.connected(transport, cause, ms),
+        connected: (how) => this.connected(how),
         lost: (error) => this.lost(error),
         failed: (error) => this.emitter.emit('error', error),
         ended: (error) => this.end(error),
         negotiated: ({ frameBytesMax, postBytesMax }) => this.limits(frameBytesMax, postBytesMax),
+        tried: (transport, outcome, ms) => {
+          metrics.tried(transport, outcome);
+          this.reports.tried(transport, outcome, ms);
+        },
       },
     );
-    this.moves = new Moves(clock, this.connector, this.allowed, options.autoUpgrade ?? true, (error) => this.cut(error));
+    this.moves = new Moves(
+      clock,
+      this.connector,
+      this.allowed,
+      reputation,
+      options.autoUpgrade ?? true,
+      (error) => this.cut(error),
+      () => this.renew(),
+    );
+    this.connector.offline = pageNow().offline;
     this.unwatch = watchPage({
       leave: () => this.leave(),
       freeze: () => this.freeze(),
-      thaw: () => this.connector.connect(),
-      online: () => this.online(),
+      thaw: () => this.wake(),
+      wake: () => this.wake(),
+      hidden: () => {},
+      online: (online) => this.online(online),
+      changed: (another) => {
+        if (another) this.connector.networkChanged();
+        this.wake(another);
+      },
     });
     queueMicrotask(() => this.connector.connect());
   }
@@ -230,7 +272,9 @@ export class Core {
   private welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void {
     const { link, session, user, resumed } = output;
     const renewed = this.session !== null && !resumed;
-    const limits = record(record(welcome.data)?.limits) ?? {};
+    const data = record(welcome.data);
+    const limits = record(data?.limits) ?? {};
+    this.takesReports = data?.reports === true;
     const limit = (value: unknown) => (isCount(value) && value > 0 ? value : null);
     this.limits(limit(limits.frame_bytes_max), limit(limits.post_bytes_max));
     this.session = session;
@@ -243,13 +287,18 @@ export class Core {
     this.settle(null);
   }
 
-  private connected(transport: TransportName, cause: Cause, ms: number): void {
-    const { previous } = this;
+  private connected(how: Connected): void {
+    const { transport, cause, ms } = how;
+    const { previous, metrics } = this;
     this.previous = transport;
     this.connectMs = Math.round(ms);
     if (this.wasLost) this.counters.reconnects += 1;
     else if (previous !== null) this.counters.moves += 1;
     this.wasLost = false;
+    if (cause === 'up') metrics.movesUp += 1;
+    else if (cause === 'down') metrics.movesDown += 1;
+    metrics.carriedBy(transport);
+    this.reports.connected(how, previous, this.takesReports);
     this.enter('connected');
     this.emitter.emit('transport', { transport, previous, cause, ms: this.connectMs });
     this.moves.connected(transport, cause);
@@ -267,13 +316,17 @@ export class Core {
     if (goodFor === null) return;
     const wait = Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10));
     this.cancelRenew = this.clock.after(wait, () => {
-      this.tokens
-        .renew()
-        .then((token) => this.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: this.requestTimeoutMs }))
-        // If it can't be had, the hub says when it is over, and all begins anew.
+      // If it can't be had, the hub says when it is over, and all begins anew.
+      void this.renew()
         .catch(() => {})
         .then(() => this.state === 'connected' && this.renewInTime());
     });
+  }
+
+  /** Gets a new token, and gives it to the hub. */
+  private async renew(): Promise<void> {
+    const token = await this.tokens.renew();
+    await this.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: this.requestTimeoutMs });
   }
 
   private ping(): void {
@@ -286,6 +339,8 @@ export class Core {
     this.wasLost = true;
     this.cancelPing?.();
     this.cancelRenew?.();
+    this.metrics.carriedBy(null);
+    this.reports.stop();
     this.moves.disconnected();
     this.pending.unsent();
     this.enter('reconnecting', error);
@@ -295,10 +350,12 @@ export class Core {
     switch (output.op) {
       case 'transmit':
         if (output.frame.id !== undefined) this.pending.sent(output.frame.id);
+        this.metrics.sent(output.frame);
         if (output.seq !== undefined) this.count('sent', output.seq);
         break;
       case 'event':
         this.count('received', this.driver.machine.received);
+        this.reports.came(output.frame);
         if (!this.settleCall(output.frame)) this.hooks.frame(output.frame);
         break;
       case 'acked':
@@ -328,6 +385,7 @@ export class Core {
     if (frame.id === undefined) {
       this.emitter.emit('error', CrosspointError.from(frame.data));
     } else {
+      this.metrics.answered(frame.id);
       this.pending.settle(frame);
     }
     return true;
@@ -352,10 +410,27 @@ export class Core {
     this.lost(error);
   }
 
-  private online(): void {
-    this.memory.clear();
-    this.moves.again();
-    if (this.state !== 'connected') this.connector.restart();
+  /** What had to wait or be trusted while nobody looked is looked at now. */
+  private wake(better = true): void {
+    if (this.state !== 'connected') return this.connector.hurry();
+    this.probe();
+    if (better) this.moves.again();
+  }
+
+  private online(online: boolean): void {
+    this.connector.offline = !online;
+    if (online) {
+      this.connector.networkChanged();
+      this.wake();
+    } else if (this.state === 'connected') {
+      this.probe();
+    }
+  }
+
+  /** Asks the link for a sign of life now. */
+  private probe(): void {
+    this.cancelPing?.();
+    this.ping();
   }
 
   private end(error: CrosspointError): void {
@@ -363,6 +438,8 @@ export class Core {
     this.driver.bye(false);
     this.cancelPing?.();
     this.cancelRenew?.();
+    this.metrics.carriedBy(null);
+    this.reports.stop();
     this.unwatch();
     this.early = null;
     const final = error.code === 'bye' ? undefined : error;

@@ -24,7 +24,7 @@ export interface Frame {
 }
 
 const LINK_FRAMES = new Set(
-  ['hello', 'welcome', 'ping', 'pong', 'ack', 'move', 'close', 'bye'].map((name) => `hub:${name}`),
+  ['hello', 'welcome', 'ping', 'pong', 'ack', 'move', 'close', 'bye', 'report'].map((name) => `hub:${name}`),
 );
 
 /** Whether a frame of this type speaks about the link, not the session. */

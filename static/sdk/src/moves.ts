@@ -3,11 +3,14 @@ import { CrosspointError } from './codes.js';
 import type { Connector } from './connector.js';
 import type { TransportName } from './links/link.js';
 import type { Allowed, Candidate } from './plan.js';
+import type { Reputation } from './policy.js';
 import type { Cause } from './types.js';
 
 /** The first look for something better comes about so long after a link was found; each further one twice as late. */
 const UPGRADE_MIN_MS = 5_000;
 const UPGRADE_MAX_MS = 300_000;
+/** After a change of network, or a sleep, all clients that saw it spread over this time. */
+const AGAIN_SPREAD_MS = 1_000;
 /** Clients that a hub asks to move spread over this time, or half of what the hub gives them. */
 const ASKED_SPREAD_MS = 5_000;
 /** A link that held for so long shows that the network is a steady one (ms). */
@@ -27,9 +30,12 @@ export class Moves {
     private readonly clock: Clock,
     private readonly connector: Connector,
     private readonly allowed: Allowed,
+    private readonly reputation: Reputation,
     private readonly autoUpgrade: boolean,
     /** Cuts the current link. */
     private readonly cut: (error: CrosspointError) => void,
+    /** Gets the session a new token. */
+    private readonly renew: () => Promise<void>,
   ) {}
 
   moveTo(transport: TransportName): Promise<void> {
@@ -99,10 +105,10 @@ export class Moves {
     this.cancelAsked = null;
   }
 
-  /** The network has changed: what failed before may work now. */
+  /** The network has changed, or the page has slept: what failed before may work now. */
   again(): void {
     this.looks = 0;
-    if (this.connector.current) this.look();
+    if (this.connector.current) this.look(this.clock.random() * AGAIN_SPREAD_MS);
   }
 
   stop(error: CrosspointError): void {
@@ -111,7 +117,7 @@ export class Moves {
     this.wanted = null;
   }
 
-  private start(): void {
+  private start(renewed = false): void {
     const { wanted } = this;
     const { current, candidates } = this.connector;
     if (!wanted || !current) return;
@@ -123,6 +129,12 @@ export class Moves {
     const candidate = candidates.find(({ transport }) => transport === wanted.transport);
     const failed = (error: CrosspointError) => {
       if (this.wanted !== wanted) return;
+      if (error.retry === 'refresh' && !renewed) {
+        renewed = true;
+        // Without a link the next one starts the move again.
+        this.renew().then(() => this.wanted === wanted && this.start(true), failed);
+        return;
+      }
       this.wanted = null;
       wanted.reject(error);
       this.look();
@@ -136,17 +148,20 @@ export class Moves {
   }
 
   /** Sets the time of the next look for a better transport. */
-  private look(): void {
+  private look(soonMs?: number): void {
     this.cancelLook?.();
     this.cancelLook = null;
-    if (!this.autoUpgrade || this.pinned || this.better().length === 0) return;
-    const wait = Math.min(UPGRADE_MAX_MS, UPGRADE_MIN_MS * 2 ** Math.min(this.looks, 16)) * (0.5 + this.clock.random());
-    this.cancelLook = this.clock.after(wait, () => {
+    const better = this.better();
+    if (!this.autoUpgrade || this.pinned || better.length === 0) return;
+    const bound = Math.min(UPGRADE_MAX_MS, UPGRADE_MIN_MS * 2 ** Math.min(this.looks, 16));
+    const rest = Math.min(...better.map(({ transport }) => this.reputation.restMs(transport)));
+    this.cancelLook = this.clock.after(Math.max(rest, soonMs ?? bound * (0.5 + this.clock.random())), () => {
       this.cancelLook = null;
-      const better = this.better();
-      if (!this.connector.current || this.connector.racing || better.length === 0) return;
+      const rested = this.better().filter(({ transport }) => this.reputation.restMs(transport) === 0);
+      if (!this.connector.current || this.connector.racing) return;
+      if (rested.length === 0) return this.look();
       this.looks += 1;
-      this.connector.move(better, 'up', () => this.look());
+      this.connector.move(rested, 'up', () => this.look());
     });
   }
 

@@ -27,6 +27,8 @@ export interface Negotiated {
   offers: Offer[];
   postBytesMax: number | null;
   frameBytesMax: number | null;
+  /** A name for the network the client is on, the same whenever it is there. */
+  network: string | null;
   /** How long the exchange took (ms): what a round trip costs on this network, roughly. */
   tookMs: number;
 }
@@ -71,6 +73,20 @@ export async function negotiate(clock: Clock, fetchFn: typeof fetch, ask: Ask, s
   return read(answer, began, clock.now());
 }
 
+/** What a client that can't negotiate knows: the usual addresses. */
+export const DIRECT: Negotiated = {
+  ticket: null,
+  ticketUntil: 0,
+  offers: [
+    { name: 'websocket', url: '/ws', head_start_ms: 0, deadline_ms: 3_000 },
+    { name: 'sse', url: '/sse', head_start_ms: 300, deadline_ms: 4_000 },
+  ],
+  postBytesMax: null,
+  frameBytesMax: null,
+  network: null,
+  tookMs: 0,
+};
+
 function read(answer: unknown, began: number, now: number): Negotiated {
   const a = (answer ?? {}) as Record<string, unknown>;
   if (!Array.isArray(a.transports)) throw new CrosspointError('unavailable', 'not an answer of the hub');
@@ -89,6 +105,7 @@ function read(answer: unknown, began: number, now: number): Negotiated {
     })),
     postBytesMax: number(limits.post_bytes_max, 0) || null,
     frameBytesMax: number(limits.frame_bytes_max, 0) || null,
+    network: typeof a.network === 'string' ? a.network.slice(0, 64) : null,
     tookMs: now - began,
   };
 }

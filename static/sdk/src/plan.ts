@@ -1,30 +1,35 @@
 import type { TransportName } from './links/link.js';
-import { addressOf, type Failed, type Offer } from './negotiate.js';
+import type { NetworkMemory } from './memory.js';
+import { addressOf, type Offer } from './negotiate.js';
+import type { Reputation } from './policy.js';
 
 export interface Candidate {
   transport: TransportName;
   url: string;
+  /** How long after the start of the one before it this one starts, if nothing has won yet. */
   headStartMs: number;
   deadlineMs: number;
 }
 
-/** How long a stream has to deliver its first bytes before a poll is tried beside it. */
-const POLL_HEAD_START_MS = 1_500;
+/** Where the hub says nothing. */
 const HEAD_START_MS = 300;
-/** How long a failure speaks against a transport. */
-const FAILED_MS = 600_000;
+const HEAD_START_MIN_MS = 200;
+/** How long a stream has to deliver its first bytes before a poll is tried beside it. */
+const POLL_MIN_MS = 250;
+const POLL_MAX_MS = 1_000;
+const FAIR_MAX_MS = 1_000;
 
 /** All ways that these offers open, in the hub's order. */
 export function candidatesOf(base: string, offers: Offer[], deadlineMaxMs: number): Candidate[] {
-  return offers.flatMap((offer): Candidate[] => {
+  return offers.flatMap((offer, i): Candidate[] => {
     const url = addressOf(base, offer);
     const deadlineMs = Math.min(offer.deadline_ms, deadlineMaxMs);
-    const one = { url, headStartMs: offer.head_start_ms, deadlineMs };
+    const gap = offer.head_start_ms - (offers[i - 1]?.head_start_ms ?? 0);
+    const one = { url, headStartMs: gap > 0 ? gap : HEAD_START_MS, deadlineMs };
     if (offer.name !== 'sse') return [{ ...one, transport: offer.name }];
-    const later = offer.head_start_ms + POLL_HEAD_START_MS;
     return [
       { ...one, transport: 'sse' },
-      { ...one, transport: 'sse-poll', headStartMs: later },
+      { ...one, transport: 'sse-poll' },
     ];
   });
 }
@@ -51,49 +56,32 @@ export class Allowed {
   }
 }
 
-/** What failed on this network lately, and what it means for the order. */
-export class Memory {
-  private readonly failures = new Map<TransportName, { code: string; at: number }>();
-
-  failed(transport: TransportName, code: string, now: number): void {
-    this.failures.set(transport, { code, at: now });
-  }
-
-  worked(transport: TransportName): void {
-    this.failures.delete(transport);
-  }
-
-  clear(): void {
-    this.failures.clear();
-  }
-
-  isSuspect(transport: TransportName, now: number): boolean {
-    const failure = this.failures.get(transport);
-    return failure !== undefined && now - failure.at < FAILED_MS;
-  }
-
-  /** For the negotiation. */
-  report(now: number): Failed[] {
-    const failure = this.failures.get('websocket');
-    if (!failure || !this.isSuspect('websocket', now)) return [];
-    return [{ transport: 'websocket', code: failure.code, age_ms: Math.round(now - failure.at) }];
-  }
-}
-
-/** The order of a race: what worked last first, what failed lately last. On a slow network (`tookMs`: what the negotiation
- * took) nobody is overtaken just for being slow. */
+/** The order of a race: what worked last first, what failed lately or rests last. The waits follow what the negotiation took
+ * (`tookMs`), the hub's being the longest. */
 export function arrange(
   candidates: Candidate[],
-  memory: Memory,
+  memory: NetworkMemory,
+  reputation: Reputation,
   last: TransportName | null,
   tookMs: number,
-  now: number,
 ): Candidate[] {
-  const weight = ({ transport }: Candidate) =>
-    memory.isSuspect(transport, now) ? 1 : transport === last ? -1 : 0;
+  const first = last ?? memory.winner;
+  const weight = ({ transport }: Candidate) => {
+    if (reputation.restMs(transport) > 0) return 2;
+    return memory.isSuspect(transport) ? 1 : transport === first ? -1 : 0;
+  };
   const sorted = [...candidates].sort((a, b) => weight(a) - weight(b));
-  return sorted.map((candidate, i) => ({
-    ...candidate,
-    headStartMs: i === 0 ? 0 : Math.max(candidate.headStartMs || HEAD_START_MS * i, 2 * tookMs),
-  }));
+  return sorted.map((candidate, i) => {
+    let headStartMs = Math.min(candidate.headStartMs, Math.max(HEAD_START_MIN_MS, 2 * tookMs));
+    if (candidate.transport === 'sse-poll' && sorted[i - 1]?.transport === 'sse') {
+      headStartMs = Math.min(POLL_MAX_MS, Math.max(POLL_MIN_MS, 3 * tookMs));
+    }
+    return { ...candidate, headStartMs };
+  });
+}
+
+/** How long the one that has the hello is left alone by those that have shown that they work: on a slow network nobody is
+ * overtaken just for being slow. */
+export function fairMs(tookMs: number): number {
+  return Math.min(FAIR_MAX_MS, Math.max(HEAD_START_MIN_MS, 2 * tookMs));
 }

@@ -5,6 +5,10 @@ import type { Candidate } from './plan.js';
 
 type Phase = 'waiting' | 'probing' | 'proven' | 'greeted' | 'over';
 
+/** Who has shown that it works answers the hello in so many times what that took, or in so many ms. */
+const TRUSTED_TIMES = 5;
+const TRUSTED_MIN_MS = 1_500;
+
 /** One candidate of a race. */
 export interface Runner {
   readonly candidate: Candidate;
@@ -14,6 +18,9 @@ export interface Runner {
   cancel: (() => void) | null;
   /** It showed by a probe that its path works. */
   trusted: boolean;
+  /** When it started, and ended one way or the other; 0 where it didn't. */
+  startedAt: number;
+  endedAt: number;
 }
 
 export interface RaceHooks {
@@ -26,11 +33,18 @@ export interface RaceHooks {
   failed(error: CrosspointError): void;
 }
 
+export interface RaceOptions {
+  /** The first must show by a probe that it works before it gets the hello. */
+  cautious: boolean;
+  /** How long who has the hello is left alone. */
+  fairMs: number;
+}
+
 /** Finds the first candidate that carries a hello and its welcome. The best one says hello at once; later ones are opened
  * as probes when their head start is over, and one that has shown that it works gets the hello if nothing was welcomed by
  * then. At any time at most one hello is under way. */
 export class Race {
-  private readonly runners: Runner[];
+  readonly runners: Runner[];
   private greeted: Runner | null = null;
   private over = false;
   private timers: (() => void)[] = [];
@@ -39,8 +53,7 @@ export class Race {
     private readonly clock: Clock,
     candidates: Candidate[],
     private readonly hooks: RaceHooks,
-    /** The first must show by a probe that it works before it gets the hello. */
-    private readonly cautious = false,
+    private readonly options: RaceOptions,
   ) {
     this.runners = candidates.map((candidate) => ({
       candidate,
@@ -49,19 +62,15 @@ export class Race {
       error: null,
       cancel: null,
       trusted: false,
+      startedAt: 0,
+      endedAt: 0,
     }));
   }
 
   start(): void {
-    const [first, ...others] = this.runners;
-    if (!first) {
-      this.finish(new CrosspointError('unavailable', 'no transport is allowed and offered'));
-      return;
-    }
-    for (const runner of others) {
-      this.timers.push(this.clock.after(runner.candidate.headStartMs, () => this.due(runner)));
-    }
-    if (this.cautious) this.probe(first);
+    const [first] = this.runners;
+    if (!first) this.finish(new CrosspointError('unavailable', 'no transport is allowed and offered'));
+    else if (this.options.cautious) this.probe(first);
     else this.greet(first);
   }
 
@@ -71,11 +80,8 @@ export class Race {
     runner.phase = 'proven';
     runner.trusted = true;
     const { greeted } = this;
-    if (greeted?.trusted) return;
-    if (greeted) {
-      this.giveUp(greeted, new CrosspointError('timeout', `${greeted.candidate.transport} was overtaken`));
-    }
-    this.greet(runner);
+    if (!greeted) this.greet(runner);
+    else if (!greeted.trusted) this.after(greeted.startedAt + this.options.fairMs - this.clock.now(), () => this.overtake(greeted));
   }
 
   /** `fault`: the hub itself said so. */
@@ -91,6 +97,7 @@ export class Race {
 
   /** The runner's hello was welcomed: it keeps its link, all others are closed. */
   won(runner: Runner): void {
+    runner.endedAt = this.clock.now();
     this.stop(runner);
   }
 
@@ -104,9 +111,15 @@ export class Race {
     }
   }
 
-  private due(runner: Runner): void {
-    if (this.over || runner.phase !== 'waiting' || this.greeted?.trusted) return;
-    this.probe(runner);
+  private after(ms: number, fn: () => void): void {
+    if (ms <= 0) fn();
+    else this.timers.push(this.clock.after(ms, fn));
+  }
+
+  private overtake(greeted: Runner): void {
+    if (this.over || this.greeted !== greeted) return;
+    this.giveUp(greeted, new CrosspointError('timeout', `${greeted.candidate.transport} was overtaken`));
+    this.next();
   }
 
   private next(): void {
@@ -115,34 +128,57 @@ export class Race {
     const waiting = this.runners.find((runner) => runner.phase === 'waiting');
     if (proven) this.greet(proven);
     else if (this.runners.some((runner) => runner.phase === 'probing')) return;
-    else if (!waiting) this.finish(this.runners[0]?.error ?? new CrosspointError('unavailable'));
-    else if (this.cautious) this.probe(waiting);
+    else if (!waiting) this.finish(this.verdict());
+    else if (this.options.cautious) this.probe(waiting);
     else this.greet(waiting);
+  }
+
+  /** All have failed: who says when to come back is heard, else the first. */
+  private verdict(): CrosspointError {
+    const errors = this.runners.flatMap(({ error }) => error ?? []);
+    const [first = new CrosspointError('unavailable')] = errors;
+    return errors.find(({ retryAfterMs }) => retryAfterMs !== undefined) ?? first;
   }
 
   private probe(runner: Runner): void {
     runner.phase = 'probing';
-    runner.link = this.hooks.make(runner);
+    const link = this.begin(runner);
     this.deadline(runner);
-    runner.link.open(true);
+    link.open(true);
   }
 
   private greet(runner: Runner): void {
     const fresh = runner.link === null;
     runner.phase = 'greeted';
     this.greeted = runner;
-    runner.link ??= this.hooks.make(runner);
-    const { link } = runner;
+    const link = runner.link ?? this.begin(runner);
     this.deadline(runner);
     this.hooks.hello(runner);
     if (fresh && !this.over && this.greeted === runner) link.open(false);
   }
 
+  /** The runner starts, and with it the head start that it has of the next one. */
+  private begin(runner: Runner): Link {
+    runner.startedAt = this.clock.now();
+    runner.link = this.hooks.make(runner);
+    const next = this.runners[this.runners.indexOf(runner) + 1];
+    if (next) {
+      this.timers.push(
+        this.clock.after(next.candidate.headStartMs, () => {
+          if (!this.over && next.phase === 'waiting' && !this.greeted?.trusted) this.probe(next);
+        }),
+      );
+    }
+    return runner.link;
+  }
+
   private deadline(runner: Runner): void {
     const { transport, deadlineMs } = runner.candidate;
+    const shown = this.clock.now() - runner.startedAt;
+    const ms = runner.trusted ? Math.min(deadlineMs, Math.max(TRUSTED_MIN_MS, TRUSTED_TIMES * shown)) : deadlineMs;
     runner.cancel?.();
-    runner.cancel = this.clock.after(deadlineMs, () => {
-      this.lost(runner, new CrosspointError('timeout', `${transport} did not answer within ${deadlineMs} ms`));
+    runner.cancel = this.clock.after(ms, () => {
+      this.lost(runner, new CrosspointError('timeout', `${transport} did not answer within ${Math.round(ms)} ms`));
     });
   }
 
@@ -154,6 +190,7 @@ export class Race {
     runner.cancel?.();
     if (this.greeted === runner) this.greeted = null;
     if (!started) return;
+    runner.endedAt = this.clock.now();
     runner.link?.close();
     this.hooks.drop(runner, error);
   }

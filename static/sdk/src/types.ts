@@ -16,6 +16,10 @@ export interface Options {
   ssePoll?: 'auto' | 'always' | 'never';
   /** Looks for a better transport in the background and moves there. Default true. */
   autoUpgrade?: boolean;
+  /** Whether the hub may send the client to another one (drain, rebalancing); a function is asked for each address. Default true. */
+  redirect?: boolean | ((url: string) => boolean);
+  /** Remembers per network what worked and what failed there, in `localStorage` where there is one. Default true. */
+  networkMemory?: boolean;
   /** Waits between attempts, with full jitter. Default 200 ms growing twofold to 20 s. */
   backoff?: BackoffOptions;
   /** The longest a negotiation, or a transport's hello, may take (ms, default 10,000). */
@@ -111,11 +115,36 @@ export interface Counters {
   resumes: number;
 }
 
+/** From a publish on a link to its reply (ms), of the last 256. */
+export interface Latency {
+  /** Replies measured so far. */
+  count: number;
+  last: number | null;
+  p50: number | null;
+  p95: number | null;
+}
+
+export interface TransportMetrics {
+  attempts: number;
+  wins: number;
+  /** Attempts that failed; those that were only overtaken don't count. */
+  failures: number;
+  /** How long it has carried the session (ms). */
+  ms: number;
+}
+
 export interface PerformanceMetrics extends Counters {
   transport: TransportName | null;
   rtt: number | null;
   /** How long the newest link took from its start to the welcome (ms). */
   connectMs: number | null;
+  /** From the beginning of the first attempt, negotiation included, to the first reply or event (ms). */
+  firstMessageMs: number | null;
+  latency: Latency;
+  /** Changes to a better transport, found by looking for one, and to a lesser one, after a loss. */
+  movesUp: number;
+  movesDown: number;
+  transports: Partial<Record<TransportName, TransportMetrics>>;
   /** Frames that wait for a reply. */
   waiting: number;
 }

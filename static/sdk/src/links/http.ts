@@ -10,6 +10,18 @@ export interface PostOptions {
   signal?: AbortSignal;
 }
 
+/** The hub said nothing: the request hung, or something in between answered. */
+export class PathError extends CrosspointError {
+  constructor(
+    readonly kind: 'hung' | 'answered',
+    code: string,
+    message: string,
+    retryAfterMs?: number,
+  ) {
+    super(code, message, undefined, retryAfterMs);
+  }
+}
+
 /** One POST and the reading of its answer. Rejects with `CrosspointError` only. */
 export async function post<T>(
   clock: Clock,
@@ -40,13 +52,12 @@ export async function post<T>(
       cache: 'no-store',
       credentials: 'same-origin',
     });
-    if (!response.ok) throw await errorOf(response);
+    if (!response.ok) throw await errorOf(response, clock);
     return await read(response);
   } catch (error) {
+    if (late) throw new PathError('hung', 'timeout', `no answer from ${url} within ${Math.round(options.deadlineMs ?? 0)} ms`);
     if (error instanceof CrosspointError) throw error;
-    throw late
-      ? new CrosspointError('timeout', `no answer from ${url} within ${options.deadlineMs} ms`)
-      : new CrosspointError('unavailable', `${url}: ${describe(error)}`);
+    throw new CrosspointError('unavailable', `${url}: ${describe(error)}`);
   } finally {
     cancel?.();
     options.signal?.removeEventListener('abort', onAbort);
@@ -59,16 +70,23 @@ function describe(error: unknown): string {
 }
 
 /** An answer that isn't the hub's JSON came from something in between: worth another try, unless it says "too large". */
-async function errorOf(response: Response): Promise<CrosspointError> {
+async function errorOf(response: Response, clock: Clock): Promise<CrosspointError> {
+  const after = retryAfter(response.headers.get('retry-after'), clock);
   try {
-    const body = (await response.json()) as { error?: { code?: unknown } };
-    if (typeof body.error?.code === 'string') return CrosspointError.from(body.error);
+    const { error } = (await response.json()) as { error?: { code?: unknown } };
+    if (typeof error?.code === 'string') return CrosspointError.from({ retry_after_ms: after, ...error });
   } catch {
     // Not the hub's.
   }
   const code = response.status === 413 ? 'frame_too_large' : response.status === 429 ? 'rate_limited' : 'unavailable';
-  const after = Number(response.headers.get('retry-after')) * 1000 || undefined;
-  return new CrosspointError(code, `${response.url} answered ${response.status}`, undefined, after);
+  return new PathError('answered', code, `${response.url} answered ${response.status}`, after);
+}
+
+/** `Retry-After` (RFC 9110 §10.2.3): seconds, or a date. */
+function retryAfter(value: string | null, clock: Clock): number | undefined {
+  if (!value) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - clock.date();
+  return ms >= 0 ? ms : undefined;
 }
 
 /** Whether the same request may well succeed in a moment. */
