@@ -3,8 +3,9 @@ import { systemClock, type Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import { Core, closed } from './core.js';
 import { makeLink, type LinkMaker } from './driver.js';
-import type { Frame, Sender } from './frame.js';
+import { snapshot, type Frame, type Sender } from './frame.js';
 import type { TransportName } from './links/link.js';
+import { queueOf } from './offline/queue.js';
 import { PublishImpl } from './publish.js';
 import { Requests } from './requests.js';
 import { RoomImpl } from './room.js';
@@ -20,11 +21,13 @@ import type {
   Options,
   PerformanceMetrics,
   PublishResult,
+  Queue,
   State,
 } from './types.js';
 
 export class ClientImpl implements Client {
   readonly debug = { killLink: () => this.core.cut(new CrosspointError('unavailable', 'the link was cut')) };
+  readonly queue: Queue;
   private readonly core: Core;
   private readonly rooms = new Map<string, RoomImpl>();
   private readonly requests: Requests;
@@ -47,6 +50,7 @@ export class ClientImpl implements Client {
       maker,
     );
     this.requests = new Requests((frame) => this.core.fire(frame));
+    this.queue = queueOf(this.core.outbox, this.core.pending);
   }
 
   get state(): State {
@@ -55,6 +59,10 @@ export class ClientImpl implements Client {
 
   get transport(): TransportName | null {
     return this.core.transport;
+  }
+
+  get offered(): readonly TransportName[] {
+    return this.core.offered;
   }
 
   get session(): string | null {
@@ -112,8 +120,10 @@ export class ClientImpl implements Client {
     this.fire(frame);
   }
 
-  sendToUser(user: string, type: string, data?: unknown): Promise<{ delivered: number }> {
-    return this.request(`user:${user}`, type, data);
+  async sendToUser(user: string, type: string, data?: unknown, options: { id?: string } = {}): Promise<{ delivered: number }> {
+    checkType(type);
+    const id = options.id ?? this.core.nextId();
+    return this.core.call({ type, to: `user:${user}`, data: snapshot(data), id }, { keep: true, onStatus: this.core.status(id) });
   }
 
   async request<T = any>(to: string, type: string, data?: unknown, options: { timeoutMs?: number } = {}): Promise<T> {
@@ -170,13 +180,14 @@ export class ClientImpl implements Client {
     const { core } = this;
     const id = (frame.id ??= core.nextId());
     const publish = new PublishImpl(id, (error) => core.report(error));
+    const tell = core.status(id);
     const onStatus: PublishImpl['changed'] = (status, error) => {
       publish.changed(status, error);
-      core.emitter.emit('status', error ? { id, status, error } : { id, status });
+      tell(status, error);
     };
     try {
       checkType(frame.type);
-      publish.follow(core.call<PublishResult>(frame, { onStatus }));
+      publish.follow(core.call<PublishResult>(frame, { keep: true, onStatus }));
     } catch (error) {
       onStatus('failed', asError(error));
       publish.follow(Promise.reject(error));

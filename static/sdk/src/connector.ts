@@ -60,6 +60,8 @@ export class Connector {
   current: Current | null = null;
   /** The browser says that there is no network. */
   offline = false;
+  /** Another tab has the link. */
+  idle = false;
   private expired = false;
   private running: Running | null = null;
   private attempting: AbortController | null = null;
@@ -88,7 +90,7 @@ export class Connector {
 
   /** Looks for a link now, whatever was waited for. Does nothing while one is there or being looked for. */
   connect(): void {
-    if (this.over || this.current || this.attempting || this.running) return;
+    if (this.idle || this.over || this.current || this.attempting || this.running) return;
     this.cancelRetry?.();
     this.cancelRetry = null;
     this.attemptedAt = this.clock.now();
@@ -275,7 +277,9 @@ export class Connector {
   private raceAll(): void {
     if (this.over || this.current) return;
     const allowed = this.candidates.filter(({ transport }) => this.allowed.has(transport));
-    this.race(this.arranged(allowed), this.resuming ? 'lost' : 'connect', false, () => {});
+    const first = this.last ?? this.memory.winner;
+    const sure = allowed.filter(({ upgrade, transport }) => !upgrade || transport === first);
+    this.race(this.arranged(sure.length > 0 ? sure : allowed), this.resuming ? 'lost' : 'connect', false, () => {});
   }
 
   private race(candidates: Candidate[], cause: Cause, cautious: boolean, failed: (error: CrosspointError) => void): void {
@@ -283,8 +287,7 @@ export class Connector {
     const ids = new Map<Runner, LinkId>();
     const hooks = {
       make: (runner: Runner) => {
-        const { transport, url } = runner.candidate;
-        const { id, link } = this.driver.make(transport, url);
+        const { id, link } = this.driver.make(runner.candidate);
         runners.set(id, runner);
         ids.set(runner, id);
         return link;

@@ -1,27 +1,33 @@
-import { asError, check } from './check.js';
+import { asError, check, tooLarge } from './check.js';
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
-import { Connector, type Connected } from './connector.js';
+import { Connector, type Connected, type ConnectorHooks } from './connector.js';
 import { Directory } from './directory.js';
 import { Driver, type LinkMaker } from './driver.js';
 import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
-import type { TransportName } from './links/link.js';
+import type { Pace as LinkPace, TransportName } from './links/link.js';
 import { defaultStore, NetworkMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import { Moves } from './moves.js';
 import { baseUrl, type Family } from './negotiate.js';
-import { pageNow, watchPage } from './page.js';
+import { pageNow, watchPage, type PageHooks } from './page.js';
+import { openOutbox } from './offline/index.js';
+import { queueFull, type Outbox } from './offline/outbox.js';
 import { Pending, type CallOptions } from './pending.js';
 import { Allowed } from './plan.js';
 import { Pace, Reputation } from './policy.js';
 import { Reports } from './report.js';
 import { isCount, record, type Output } from './session/types.js';
+import type { Tie } from './tabs/tie.js';
 import { Tokens } from './tokens.js';
 import type { ClientEvents, Counters, Options, State } from './types.js';
 
 /** How often the round-trip time is measured (ms): with the usual heartbeat no further pings are due. */
 const RTT_EVERY_MS = 9_000;
+/** How long a poll waits for something to come, and where the page is hidden (ms). */
+const BEAT_MS = 2_500;
+const HIDDEN_BEAT_MS = 10_000;
 /** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
 const RENEW_AHEAD_MS = 60_000;
 const RENEW_MIN_MS = 10_000;
@@ -48,6 +54,7 @@ export class Core {
   readonly counters: Counters = { sent: 0, received: 0, acked: 0, gaps: 0, duplicates: 0, reconnects: 0, moves: 0, resumes: 0 };
   readonly emitter = new Emitter<ClientEvents>((error) => this.report(error));
   readonly pending: Pending;
+  readonly outbox: Outbox;
   readonly ready: Promise<void>;
   readonly requestTimeoutMs: number;
   readonly tokens: Tokens;
@@ -58,13 +65,12 @@ export class Core {
   private readonly allowed: Allowed;
   private readonly reports: Reports;
   private takesReports = false;
+  private hidden = pageNow().hidden;
   private readonly queueMax: number;
   private settle!: (error: CrosspointError | null) => void;
   private readonly unwatch: () => void;
   private frameBytesMax = Infinity;
   private postBytesMax = 65_536;
-  /** Frames sent before the hub's limits are known. */
-  private early: Frame[] | null = [];
   private ids = 0;
   private readonly prefix = randomPrefix();
   private cancelPing: (() => void) | null = null;
@@ -79,8 +85,12 @@ export class Core {
     private readonly hooks: CoreHooks,
     private readonly clock: Clock,
     maker: LinkMaker,
+    /** Binds this client to those of other tabs. */
+    private readonly tie: Tie | null = null,
   ) {
     this.pending = new Pending(clock);
+    const wrap = (hooks: ConnectorHooks) => tie?.connectorHooks(hooks) ?? hooks;
+    const page = (hooks: PageHooks) => tie?.pageHooks(hooks) ?? hooks;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
     this.queueMax = options.queueMax ?? 1_000;
     this.ready = new Promise((resolve, reject) => {
@@ -89,23 +99,29 @@ export class Core {
     this.ready.catch(() => {});
     const fetchFn: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
     const Socket = options.WebSocket ?? (typeof WebSocket === 'undefined' ? undefined : WebSocket);
-    const families: Family[] = Socket ? ['websocket', 'sse'] : ['sse'];
+    const Session = options.WebTransport ?? (typeof WebTransport === 'undefined' ? undefined : WebTransport);
+    const families: Family[] = [...(Session ? ['webtransport' as const] : []), ...(Socket ? ['websocket' as const] : []), 'sse'];
     const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.allowed = new Allowed(options.transports ?? families, options.ssePoll ?? 'auto');
     this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
     this.driver = new Driver(
       clock,
-      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs },
+      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => tie !== null || this.outbox.again(frame, user) },
       {
         proven: (link) => this.connector.proven(link),
         gone: (link, error, fault) => this.connector.gone(link, error, fault),
         welcomed: (output, welcome) => this.welcomed(output, welcome),
         output: (output) => this.output(output),
-        frame: (direction, frame) => this.emitter.emit('frame', { direction, frame }),
+        frame: (direction, frame, via) => this.emitter.emit('frame', { direction, frame, via }),
+        unsendable: (frame, error) => {
+          if (frame.id !== undefined) this.pending.fail(frame.id, error);
+          else this.emitter.emit('error', error);
+        },
       },
-      { clock, fetch: fetchFn, WebSocket: Socket, postBytesMax: () => this.postBytesMax },
+      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
       maker,
     );
+    this.outbox = this.openOutbox(baseUrl(url), options);
     const metrics = (this.metrics = new Metrics(clock));
     this.reports = new Reports(
       clock,
@@ -131,7 +147,7 @@ export class Core {
       memory,
       reputation,
       new Pace(clock, options.backoff),
-      {
+      wrap({
         connected: (how) => this.connected(how),
         lost: (error) => this.lost(error),
         failed: (error) => this.emitter.emit('error', error),
@@ -141,7 +157,7 @@ export class Core {
           metrics.tried(transport, outcome);
           this.reports.tried(transport, outcome, ms);
         },
-      },
+      }),
     );
     this.moves = new Moves(
       clock,
@@ -153,23 +169,28 @@ export class Core {
       () => this.renew(),
     );
     this.connector.offline = pageNow().offline;
-    this.unwatch = watchPage({
+    this.unwatch = watchPage(page({
       leave: () => this.leave(),
       freeze: () => this.freeze(),
       thaw: () => this.wake(),
       wake: () => this.wake(),
-      hidden: () => {},
+      hidden: (hidden) => (this.hidden = hidden),
       online: (online) => this.online(online),
       changed: (another) => {
         if (another) this.connector.networkChanged();
         this.wake(another);
       },
-    });
-    queueMicrotask(() => this.connector.connect());
+    }));
+    if (tie) tie.bind(this, this.connector);
+    else queueMicrotask(() => this.connector.connect());
+  }
+
+  get offered(): readonly TransportName[] {
+    return this.connector.candidates.map(({ transport }) => transport);
   }
 
   get transport(): TransportName | null {
-    return this.connector.current?.transport ?? null;
+    return this.tie ? this.tie.transport : (this.connector.current?.transport ?? null);
   }
 
   /** Sends a frame and resolves with the data of its reply. Rejects with `CrosspointError` only. */
@@ -181,23 +202,35 @@ export class Core {
       return Promise.reject(e);
     };
     if (this.state === 'closed') return refuse(closed());
+    const { keep = false } = options;
+    let bytes: number;
     try {
-      check(frame, this.frameBytesMax);
+      bytes = check(frame, this.frameBytesMax);
     } catch (error) {
       return refuse(error);
     }
     if (this.pending.has(id)) return refuse(new CrosspointError('bad_request', `a frame with the id ${id} is under way`));
-    if (this.pending.size >= this.queueMax) return refuse(queueFull(this.queueMax));
+    if (!keep && this.pending.size - this.outbox.total >= this.queueMax) return refuse(queueFull(this.queueMax));
     const result = this.pending.add<T>(id, options);
-    this.give(frame);
+    try {
+      this.outbox.push(frame, bytes, keep);
+    } catch (error) {
+      this.pending.fail(id, asError(error));
+    }
     return result;
   }
 
   /** Sends a frame that has no reply. Throws what the hub would refuse. */
   fire(frame: Frame): void {
     if (this.state === 'closed') throw closed();
-    check(frame, this.frameBytesMax);
-    this.give(frame);
+    const bytes = check(frame, this.frameBytesMax);
+    if (frame.volatile === undefined) this.outbox.push(frame, bytes, false);
+    else this.driver.input({ op: 'send', frame });
+  }
+
+  /** Tells the application of a frame's way. */
+  status(id: string): NonNullable<CallOptions['onStatus']> {
+    return (status, error) => this.emitter.emit('status', error ? { id, status, error } : { id, status });
   }
 
   nextId(): string {
@@ -220,7 +253,7 @@ export class Core {
 
   close(): void {
     if (this.state === 'closed') return;
-    this.driver.bye(false);
+    if (!this.tie?.leave()) this.driver.bye(false);
     this.end(closed());
   }
 
@@ -239,34 +272,28 @@ export class Core {
 
   private reporting = false;
 
-  private give(frame: Frame): void {
-    if (this.early) {
-      if (frame.volatile === undefined && this.early.length < this.queueMax) this.early.push(frame);
-      else if (frame.volatile === undefined) this.refused(frame, queueFull(this.queueMax));
-    } else if (!this.driver.input({ op: 'send', frame })) {
-      this.refused(frame, queueFull(this.queueMax));
-    }
-  }
-
-  private refused(frame: Frame, error: CrosspointError): void {
-    if (frame.id === undefined) throw error;
-    this.pending.fail(frame.id, error);
+  private openOutbox(base: string, options: Options): Outbox {
+    const { pending } = this;
+    return openOutbox(base, options, this.queueMax, this.clock, {
+      send: (frame) => this.driver.input({ op: 'send', frame }),
+      refuses: (bytes) => (bytes > this.frameBytesMax ? tooLarge(bytes, this.frameBytesMax) : null),
+      waits: (id) => pending.has(id),
+      fail: (id, error) => (id === undefined ? this.report(error) : pending.fail(id, error)),
+      queued: (id) => pending.queued(id),
+      restored: (id) => {
+        const onStatus = this.status(id);
+        pending.add(id, { onStatus }).catch(() => {});
+        onStatus('queued');
+      },
+      joined: (room) => this.driver.machine.room(room) !== null,
+      hasHistory: (room) => this.driver.machine.room(room)?.history === true,
+      storeFailed: (error) => this.emitter.emit('error', error),
+    });
   }
 
   private limits(frameBytesMax: number | null, postBytesMax: number | null): void {
     if (frameBytesMax) this.frameBytesMax = frameBytesMax;
     if (postBytesMax) this.postBytesMax = postBytesMax;
-    const early = this.early ?? [];
-    this.early = null;
-    for (const frame of early) {
-      try {
-        check(frame, this.frameBytesMax);
-        this.give(frame);
-      } catch (error) {
-        if (frame.id === undefined) this.report(error);
-        else this.pending.fail(frame.id, asError(error));
-      }
-    }
   }
 
   private welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void {
@@ -283,8 +310,13 @@ export class Core {
     else this.counted = { sent: 0, received: 0, acked: 0 };
     this.connector.welcomed(link);
     if (renewed) this.hooks.renewed();
+    this.outbox.welcomed(user);
     this.emitter.emit('session', { session, resumed });
     this.settle(null);
+  }
+
+  private pace(): LinkPace {
+    return { silenceMs: this.hidden ? HIDDEN_BEAT_MS : BEAT_MS, patienceMs: Math.max(2_000, 4 * (this.rtt ?? 0)) };
   }
 
   private connected(how: Connected): void {
@@ -313,7 +345,7 @@ export class Core {
     this.cancelRenew?.();
     this.cancelRenew = null;
     const goodFor = this.tokens.goodForMs();
-    if (goodFor === null) return;
+    if (goodFor === null || this.tie?.leads === false) return;
     const wait = Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10));
     this.cancelRenew = this.clock.after(wait, () => {
       // If it can't be had, the hub says when it is over, and all begins anew.
@@ -342,6 +374,7 @@ export class Core {
     this.metrics.carriedBy(null);
     this.reports.stop();
     this.moves.disconnected();
+    this.outbox.lost();
     this.pending.unsent();
     this.enter('reconnecting', error);
   }
@@ -360,9 +393,11 @@ export class Core {
         break;
       case 'acked':
         this.count('acked', output.received);
+        this.outbox.pump();
         break;
       case 'rejoined':
         this.hooks.rejoined(output.room, output.data);
+        this.outbox.rejoined(output.room);
         break;
       case 'rejoin_failed':
         this.hooks.rejoinFailed(output.room, new CrosspointError(output.code));
@@ -384,9 +419,10 @@ export class Core {
     if (frame.type !== 'hub:reply' && frame.type !== 'hub:error') return false;
     if (frame.id === undefined) {
       this.emitter.emit('error', CrosspointError.from(frame.data));
-    } else {
+    } else if (frame.type === 'hub:reply' || !this.outbox.notJoined(frame)) {
       this.metrics.answered(frame.id);
       this.pending.settle(frame);
+      this.outbox.answered(frame);
     }
     return true;
   }
@@ -398,6 +434,7 @@ export class Core {
   }
 
   private leave(): void {
+    if (this.tie?.leave()) return;
     this.connector.pause();
     this.driver.bye(true);
   }
@@ -441,12 +478,12 @@ export class Core {
     this.metrics.carriedBy(null);
     this.reports.stop();
     this.unwatch();
-    this.early = null;
     const final = error.code === 'bye' ? undefined : error;
     this.enter('closed', final);
     if (final) this.emitter.emit('error', final);
     this.settle(error);
     this.moves.stop(error);
+    for (const id of this.outbox.close()) this.pending.abandon(id, error);
     this.pending.failAll(error);
   }
 
@@ -460,10 +497,6 @@ export class Core {
 
 export function closed(): CrosspointError {
   return new CrosspointError('bye', 'the client is closed');
-}
-
-function queueFull(max: number): CrosspointError {
-  return new CrosspointError('limit_exceeded', `${max} frames wait already`);
 }
 
 /** What sets this client's ids apart from those of the user's other clients: 72 random bits. */

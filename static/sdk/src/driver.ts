@@ -1,9 +1,10 @@
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import type { Frame } from './frame.js';
-import type { Link, LinkContext, TransportName } from './links/link.js';
+import type { Link, LinkContext, TransportName, Way } from './links/link.js';
 import { SsePollLink, SseStreamLink } from './links/sse.js';
 import { WebSocketLink } from './links/websocket.js';
+import { WebTransportLink } from './links/webtransport.js';
 import { Machine } from './session/machine.js';
 import type { Config, Input, LinkId, Output } from './session/types.js';
 
@@ -15,23 +16,44 @@ export interface DriverHooks {
   welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void;
   /** Everything else that the machine says. */
   output(output: Output): void;
-  frame(direction: 'in' | 'out', frame: Frame): void;
+  frame(direction: 'in' | 'out', frame: Frame, via: Way): void;
+  /** A frame that can't pass by this path, and was not given to the hub. */
+  unsendable(frame: Frame, error: CrosspointError): void;
 }
 
-export type LinkMaker = (transport: TransportName, url: string, context: LinkContext) => Link;
+/** Where a link leads. */
+export interface Target {
+  transport: TransportName;
+  url: string;
+  /** Certificates that are trusted besides, by their SHA-256 hashes in base64. */
+  hashes: string[];
+}
 
-export const makeLink: LinkMaker = (transport, url, context) => {
+export type LinkMaker = (target: Target, context: LinkContext) => Link;
+
+export const makeLink: LinkMaker = ({ transport, url, hashes }, context) => {
   if (transport === 'websocket') return new WebSocketLink(url, context);
+  if (transport === 'webtransport') return new WebTransportLink(url, context, hashes);
   return transport === 'sse' ? new SseStreamLink(url, context) : new SsePollLink(url, context);
 };
+
+/** Stands between a driver and its machine where tabs share a session. */
+export interface Gate {
+  /** Links may be opened here, and ticks are due. */
+  readonly leads: boolean;
+  input(input: Input): boolean;
+  /** Sees what the machine says before anyone else. */
+  output(output: Output): void;
+}
 
 /** Runs the machine: carries frames between it and the links, and wakes it in time. */
 export class Driver {
   readonly machine: Machine;
+  gate: Gate | null = null;
   private readonly links = new Map<LinkId, Link>();
-  private lastId = 0;
+  lastId = 0;
   private draining = false;
-  private lastWelcome: Frame = { type: 'hub:welcome' };
+  lastWelcome: Frame = { type: 'hub:welcome' };
   private cancelTick: (() => void) | null = null;
   private tickAt = Infinity;
 
@@ -50,13 +72,13 @@ export class Driver {
     return Math.floor(this.clock.now());
   }
 
-  make(transport: TransportName, url: string): { id: LinkId; link: Link } {
+  make(target: Target): { id: LinkId; link: Link } {
     const id = ++this.lastId;
-    const link = this.maker(transport, url, {
+    const link = this.maker(target, {
       ...this.context,
       events: {
-        frame: (frame) => {
-          this.hooks.frame('in', frame);
+        frame: (frame, way = 'stream') => {
+          this.hooks.frame('in', frame, way);
           if (frame.type === 'hub:welcome') this.lastWelcome = frame;
           this.input({ op: 'frame', link: id, frame });
         },
@@ -65,6 +87,7 @@ export class Driver {
           this.drop(id);
           this.hooks.gone(id, error, false);
         },
+        refused: (frame, error) => this.hooks.unsendable(frame, error),
       },
     });
     this.links.set(id, link);
@@ -80,7 +103,11 @@ export class Driver {
 
   /** `false`: too many frames wait. */
   input(input: Input): boolean {
-    const taken = this.machine.handle(this.now(), input);
+    return this.gate ? this.gate.input(input) : this.apply(this.now(), input);
+  }
+
+  apply(now: number, input: Input): boolean {
+    const taken = this.machine.handle(now, input);
     this.drain();
     return taken;
   }
@@ -92,7 +119,12 @@ export class Driver {
     if (current !== null) this.links.delete(current);
     link?.bye(leaving);
     this.input({ op: 'bye' });
-    for (const other of this.links.values()) other.close();
+    this.detach();
+  }
+
+  /** Closes all links; the session stays as it is. */
+  detach(): void {
+    for (const link of this.links.values()) link.close();
     this.links.clear();
     this.cancelTick?.();
     this.cancelTick = null;
@@ -111,10 +143,10 @@ export class Driver {
   }
 
   private act(output: Output): void {
+    this.gate?.output(output);
     switch (output.op) {
       case 'transmit':
-        this.hooks.frame('out', output.frame);
-        this.links.get(output.link)?.send(output.frame, output.seq ?? null);
+        this.hooks.frame('out', output.frame, this.links.get(output.link)?.send(output.frame, output.seq ?? null) ?? 'stream');
         this.hooks.output(output);
         break;
       case 'close':
@@ -140,7 +172,7 @@ export class Driver {
   }
 
   private schedule(): void {
-    const at = this.machine.deadline();
+    const at = this.gate?.leads === false ? Infinity : this.machine.deadline();
     if (at === this.tickAt) return;
     this.cancelTick?.();
     this.cancelTick = null;

@@ -68,10 +68,12 @@ export class NetworkMemory {
 
   /** For the negotiation. A stream that fails says nothing of polls, so nothing of `sse`. */
   report(): Failed[] {
-    const { failed } = this.now;
-    if (!failed.websocket || !this.isSuspect('websocket')) return [];
-    const [code, at] = failed.websocket;
-    return [{ transport: 'websocket', code, age_ms: Math.round(this.clock.date() - at) }];
+    return (['websocket', 'webtransport'] as const).flatMap((transport) => {
+      const failure = this.now.failed[transport];
+      if (!failure || !this.isSuspect(transport)) return [];
+      const [code, at] = failure;
+      return [{ transport, code, age_ms: Math.round(this.clock.date() - at) }];
+    });
   }
 
   /** A time to come is one of a clock that was set back. */

@@ -6,13 +6,18 @@ import { VERSION } from './version.js';
 export const CLIENT = { name: 'crosspoint-js', version: VERSION };
 
 /** A transport family as negotiation names it. */
-export type Family = 'websocket' | 'sse';
+export type Family = 'websocket' | 'sse' | 'webtransport';
+
+const FAMILIES: readonly unknown[] = ['websocket', 'sse', 'webtransport'] satisfies Family[];
 
 export interface Offer {
   name: Family;
   url: string;
   head_start_ms: number;
   deadline_ms: number;
+  /** Better than others where it works, which it doesn't everywhere. */
+  upgrade: boolean;
+  hashes: string[];
 }
 
 export interface Failed {
@@ -55,6 +60,7 @@ export function baseUrl(url: string): string {
 /** An offer's address below the hub's, with the scheme the transport wants. */
 export function addressOf(base: string, offer: Offer): string {
   const url = /^[a-z]+:\/\//.test(offer.url) ? offer.url : base + offer.url;
+  if (offer.name === 'webtransport') return url.replace(/^http:/, 'https:');
   return offer.name === 'websocket' ? url.replace(/^http/, 'ws') : url;
 }
 
@@ -78,8 +84,8 @@ export const DIRECT: Negotiated = {
   ticket: null,
   ticketUntil: 0,
   offers: [
-    { name: 'websocket', url: '/ws', head_start_ms: 0, deadline_ms: 3_000 },
-    { name: 'sse', url: '/sse', head_start_ms: 300, deadline_ms: 4_000 },
+    { name: 'websocket', url: '/ws', head_start_ms: 0, deadline_ms: 3_000, upgrade: false, hashes: [] },
+    { name: 'sse', url: '/sse', head_start_ms: 300, deadline_ms: 4_000, upgrade: false, hashes: [] },
   ],
   postBytesMax: null,
   frameBytesMax: null,
@@ -91,8 +97,8 @@ function read(answer: unknown, began: number, now: number): Negotiated {
   const a = (answer ?? {}) as Record<string, unknown>;
   if (!Array.isArray(a.transports)) throw new CrosspointError('unavailable', 'not an answer of the hub');
   const limits = (a.limits ?? {}) as Record<string, unknown>;
-  const offers = (a.transports as Partial<Offer>[]).filter(
-    (o): o is Offer => (o.name === 'websocket' || o.name === 'sse') && typeof o.url === 'string',
+  const offers = (a.transports as RawOffer[]).filter(
+    (o): o is RawOffer & Offer => FAMILIES.includes(o?.name) && typeof o.url === 'string',
   );
   return {
     ticket: typeof a.ticket === 'string' ? a.ticket : null,
@@ -102,12 +108,20 @@ function read(answer: unknown, began: number, now: number): Negotiated {
       url: o.url,
       head_start_ms: number(o.head_start_ms, 300),
       deadline_ms: number(o.deadline_ms, 4_000),
+      upgrade: o.upgrade === true,
+      hashes: strings(o.certificate_hashes),
     })),
     postBytesMax: number(limits.post_bytes_max, 0) || null,
     frameBytesMax: number(limits.frame_bytes_max, 0) || null,
     network: typeof a.network === 'string' ? a.network.slice(0, 64) : null,
     tookMs: now - began,
   };
+}
+
+type RawOffer = Partial<Offer> & { certificate_hashes?: unknown };
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string').slice(0, 8) : [];
 }
 
 function number(value: unknown, otherwise: number): number {

@@ -9,6 +9,10 @@ export interface Candidate {
   /** How long after the start of the one before it this one starts, if nothing has won yet. */
   headStartMs: number;
   deadlineMs: number;
+  /** Not for the first link of a network where it hasn't shown yet that it works. */
+  upgrade: boolean;
+  /** Hashes of certificates to trust. */
+  hashes: string[];
 }
 
 /** Where the hub says nothing. */
@@ -25,7 +29,8 @@ export function candidatesOf(base: string, offers: Offer[], deadlineMaxMs: numbe
     const url = addressOf(base, offer);
     const deadlineMs = Math.min(offer.deadline_ms, deadlineMaxMs);
     const gap = offer.head_start_ms - (offers[i - 1]?.head_start_ms ?? 0);
-    const one = { url, headStartMs: gap > 0 ? gap : HEAD_START_MS, deadlineMs };
+    const { upgrade, hashes } = offer;
+    const one = { url, headStartMs: gap > 0 ? gap : HEAD_START_MS, deadlineMs, upgrade, hashes };
     if (offer.name !== 'sse') return [{ ...one, transport: offer.name }];
     return [
       { ...one, transport: 'sse' },

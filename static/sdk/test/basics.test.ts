@@ -114,7 +114,8 @@ test('lengths are those of UTF-8', () => {
 test('addresses', () => {
   assert.equal(baseUrl('ws://h:1/'), 'http://h:1');
   assert.equal(baseUrl('https://h/hub/?x=1#y'), 'https://h/hub');
-  const offer = { url: '/ws', head_start_ms: 0, deadline_ms: 1 };
+  const offer = { url: '/ws', head_start_ms: 0, deadline_ms: 1, upgrade: false, hashes: [] };
   assert.equal(addressOf('https://h/hub', { ...offer, name: 'websocket' }), 'wss://h/hub/ws');
+  assert.equal(addressOf('http://h:1', { ...offer, name: 'webtransport', url: '/webtransport' }), 'https://h:1/webtransport');
   assert.equal(addressOf('http://h', { ...offer, name: 'sse', url: 'https://other/sse' }), 'https://other/sse');
 });

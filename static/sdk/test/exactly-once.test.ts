@@ -16,7 +16,7 @@ async function run(seed: number): Promise<string> {
     'http://hub.test',
     { fetch: (async () => offer()) as typeof fetch, WebSocket: function () {} as unknown as typeof WebSocket },
     clock,
-    (transport, _url, context) => hub.make(transport, context),
+    ({ transport }, context) => hub.make(transport, context),
   );
   const errors: unknown[] = [];
   client.on('error', (e) => e.cause && errors.push(e.cause));

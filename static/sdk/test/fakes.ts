@@ -149,7 +149,7 @@ export function rig(options: Options = {}, answer: (body: any, headers: any) => 
     'http://hub.test',
     { fetch: fakeFetch as typeof fetch, WebSocket: function () {} as unknown as typeof WebSocket, ...options },
     clock,
-    (transport, url, context) => {
+    ({ transport, url }, context) => {
       const link = new FakeLink(transport, url, context);
       links.push(link);
       return link;
