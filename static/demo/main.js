@@ -1,6 +1,8 @@
 import { connect } from '/sdk/crosspoint.js';
 import { mountChat } from './chat.js';
+import { mountClasses } from './classes.js';
 import { mountComposer } from './composer.js';
+import { mountCursors } from './cursors.js';
 import { byId, byTestId, setText, stored } from './dom.js';
 import { logClient, mountLog } from './log.js';
 import { mountPeople, shareLink } from './people.js';
@@ -62,10 +64,12 @@ function mount({ client, name, roomName, signal }) {
   const context = { client, room, me, signal, note, announce, roomName };
   logClient(context);
   mountTransports(context);
+  mountClasses(context);
   const count = mountTimeline(context);
   room.on('chat', count);
   mountPeople(context);
   shareLink(context);
+  mountCursors(context);
   mountComposer({ ...context, send: mountChat(context) });
   mountStream({ ...context, room: numbers, onReceived: count });
   mountInvite(context);

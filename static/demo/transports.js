@@ -4,7 +4,7 @@ import { millis, stateText, transportName } from './words.js';
 const COUNTERS = ['sent', 'received', 'acked', 'gaps', 'duplicates', 'reconnects', 'moves'];
 const REFRESH_MS = 250;
 /** The transports that a checkbox of the panel stands for; `sse` covers both of its modes. */
-const BLOCKABLE = ['websocket', 'sse'];
+const BLOCKABLE = ['webtransport', 'websocket', 'sse'];
 
 /** State, transport and round-trip time in the header; the panel that moves, blocks and cuts; the counters. */
 export function mountTransports({ client, signal, note }) {
@@ -28,8 +28,14 @@ export function mountTransports({ client, signal, note }) {
       setText(button, current ? 'In use' : closed ? 'Blocked' : moving.has(target) ? 'Moving' : 'Move');
       button.setAttribute('aria-label', `${button.textContent}: ${transportName(target)}`);
     }
-    const last = shut.size === BLOCKABLE.length - 1;
-    for (const box of blocks) box.disabled = last && !box.checked;
+    for (const name of ['webtransport']) {
+      const there = client.offered.includes(name);
+      document.querySelector(`[data-route="${name}"]`).hidden = !there;
+      document.querySelector(`[data-block="${name}"]`).closest('label').hidden = !there;
+    }
+    const usable = blocks.filter((box) => !box.closest('label').hidden);
+    const last = usable.filter((box) => box.checked).length === usable.length - 1;
+    for (const box of usable) box.disabled = last && !box.checked;
     byTestId('kill-link').setAttribute('aria-disabled', String(client.transport === null));
     renderLink(client);
   }
