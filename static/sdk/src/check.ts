@@ -4,8 +4,9 @@ import { encodeText, utf8Length, type Frame } from './frame.js';
 /** Bytes the hub may add to or expect around a frame (the header's length of a binary one). */
 const MARGIN_BYTES = 16;
 
-/** Whether the hub would take the frame; what it wouldn't is refused here, where the caller can be told which it was. */
-export function check(frame: Frame, frameBytesMax: number): void {
+/** Whether the hub would take the frame; what it wouldn't is refused here, where the caller can be told which it was. Returns its
+ * length. */
+export function check(frame: Frame, frameBytesMax: number): number {
   fits('type', frame.type, 128);
   if (frame.room !== undefined) fits('room', frame.room, 256);
   if (frame.to !== undefined) fits('to', frame.to, 300);
@@ -17,7 +18,12 @@ export function check(frame: Frame, frameBytesMax: number): void {
   } catch (error) {
     throw new CrosspointError('bad_request', `the data has no JSON form: ${error}`);
   }
-  if (bytes > frameBytesMax) throw new CrosspointError('frame_too_large', `${bytes} bytes, at most ${frameBytesMax}`);
+  if (bytes > frameBytesMax) throw tooLarge(bytes, frameBytesMax);
+  return bytes;
+}
+
+export function tooLarge(bytes: number, max: number): CrosspointError {
+  return new CrosspointError('frame_too_large', `${bytes} bytes, at most ${max}`);
 }
 
 function fits(what: string, text: unknown, max: number): void {

@@ -53,6 +53,11 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
+/** A copy of bytes: what the application does with its own later is not what it sent. */
+export function snapshot(data: unknown): unknown {
+  return data instanceof Uint8Array ? data.slice() : data;
+}
+
 const texts = new WeakMap<Frame, string>();
 
 /** As JSON text; a binary payload becomes `data64`. A frame is encoded once: what becomes of its data later changes nothing. */

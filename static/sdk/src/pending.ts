@@ -14,6 +14,8 @@ interface Call {
 }
 
 export interface CallOptions {
+  /** Kept as `Options.offline` says. */
+  keep?: boolean | undefined;
   timeoutMs?: number | undefined;
   onStatus?: StatusFn | undefined;
   /** Sees the reply's data at once. */
@@ -47,6 +49,20 @@ export class Pending {
   /** The frame left by a link. */
   sent(id: string): void {
     this.status(this.calls.get(id), 'sending');
+  }
+
+  /** It is not under way any more, and waits. */
+  queued(id: string): void {
+    this.status(this.calls.get(id), 'queued');
+  }
+
+  statusOf(id: string): Status | undefined {
+    return this.calls.get(id)?.status;
+  }
+
+  /** Nobody hears of the reply any more; what becomes of the frame is open. */
+  abandon(id: string, error: CrosspointError): void {
+    this.take(id)?.reject(error);
   }
 
   /** No link is there: what is unanswered waits for the next one. */

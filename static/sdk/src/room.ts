@@ -1,5 +1,5 @@
 import { Emitter } from './emitter.js';
-import { frameOf, type Frame } from './frame.js';
+import { frameOf, snapshot, type Frame } from './frame.js';
 import type { PublishImpl } from './publish.js';
 import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
 
@@ -55,8 +55,7 @@ export class RoomImpl implements Room {
   }
 
   publish(type: string, data?: unknown, options: { id?: string; echo?: boolean } = {}): Publish {
-    // A copy: what the application does with its bytes later is not what it published.
-    const frame: Frame = { type, room: this.name, data: data instanceof Uint8Array ? data.slice() : data };
+    const frame: Frame = { type, room: this.name, data: snapshot(data) };
     if (options.id !== undefined) frame.id = options.id;
     if (options.echo === false) frame.echo = false;
     return this.wire.publish(frame);

@@ -82,6 +82,11 @@ export class Machine {
     return this.rooms.position(room);
   }
 
+  /** Whether the client is in the room, as far as the hub's replies say, and whether the room has a history. */
+  room(name: string): { history: boolean } | null {
+    return this.rooms.room(name);
+  }
+
   /** When a tick is due next; `Infinity` for never. */
   deadline(): number {
     const { heartbeat_ms, welcome_ms } = this.config;
@@ -223,14 +228,14 @@ export class Machine {
     this.identity = { session: w.session, resume: w.resume };
     this.out.push({ op: 'welcomed', link, session: w.session, user: w.user, resumed: same });
     if (same) this.out.push({ op: 'acked', received: w.received });
-    else this.beginSession();
+    else this.beginSession(w.user);
     this.flush(now);
   }
 
-  private beginSession(): void {
+  private beginSession(user: string): void {
     this.received = this.told = 0;
     this.ackDue = null;
-    const frames = this.up.newSession(this.rooms.rejoin(() => this.ownId()));
+    const frames = this.up.newSession(this.rooms.rejoin(() => this.ownId()), (frame) => this.config.again(frame, user));
     if (frames > 0) this.out.push({ op: 'lost', frames });
   }
 

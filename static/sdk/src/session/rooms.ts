@@ -74,6 +74,11 @@ export class Rooms {
     });
   }
 
+  room(name: string): { history: boolean } | null {
+    const room = this.rooms.get(name);
+    return room ? { history: room.epoch !== null } : null;
+  }
+
   position(name: string): string | null {
     const position = this.rooms.get(name)?.position;
     return position ? formatPosition(position) : null;

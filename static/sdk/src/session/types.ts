@@ -47,6 +47,8 @@ export interface Config {
   ack_delay_ms: number;
   /** How long a link has to answer the hello (ms). */
   welcome_ms: number;
+  /** Whether a new session of this user sends a frame again that the last one left unanswered. */
+  again: (frame: Frame, user: string) => boolean;
 }
 
 export const DEFAULT_CONFIG: Config = {
@@ -56,6 +58,7 @@ export const DEFAULT_CONFIG: Config = {
   ack_every: 32,
   ack_delay_ms: 1_000,
   welcome_ms: 5_000,
+  again: () => true,
 };
 
 /** The data of `hub:welcome`, as far as the machine reads it. */

@@ -84,11 +84,11 @@ export class Uplink {
     return found.frame;
   }
 
-  /** A new session begins with the machine's `own` frames, then what has an id goes again, in the old order. Returns how many
-   * may be lost. */
-  newSession(own: Frame[]): number {
+  /** A new session begins with the machine's `own` frames, then what has an id goes again, in the old order, as far as `wanted`.
+   * Returns how many may be lost. */
+  newSession(own: Frame[], wanted: (frame: Frame) => boolean): number {
     const lost = this.kept.filter(({ seq, frame }) => seq !== null && frame.id === undefined).length;
-    const again = this.kept.filter((k) => (k.seq === null || awaitsReply(k)) && !k.own);
+    const again = this.kept.filter((k) => (k.seq === null || awaitsReply(k)) && !k.own && wanted(k.frame));
     for (const k of again) {
       k.seq = null;
       k.acked = false;
