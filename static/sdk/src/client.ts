@@ -61,6 +61,10 @@ export class ClientImpl implements Client {
     return this.core.transport;
   }
 
+  get offered(): readonly TransportName[] {
+    return this.core.offered;
+  }
+
   get session(): string | null {
     return this.core.session;
   }

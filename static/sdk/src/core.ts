@@ -1,17 +1,17 @@
 import { asError, check, tooLarge } from './check.js';
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
-import { Connector, type Connected } from './connector.js';
+import { Connector, type Connected, type ConnectorHooks } from './connector.js';
 import { Directory } from './directory.js';
 import { Driver, type LinkMaker } from './driver.js';
 import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
-import type { TransportName } from './links/link.js';
+import type { Pace as LinkPace, TransportName } from './links/link.js';
 import { defaultStore, NetworkMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import { Moves } from './moves.js';
 import { baseUrl, type Family } from './negotiate.js';
-import { pageNow, watchPage } from './page.js';
+import { pageNow, watchPage, type PageHooks } from './page.js';
 import { openOutbox } from './offline/index.js';
 import { queueFull, type Outbox } from './offline/outbox.js';
 import { Pending, type CallOptions } from './pending.js';
@@ -19,11 +19,15 @@ import { Allowed } from './plan.js';
 import { Pace, Reputation } from './policy.js';
 import { Reports } from './report.js';
 import { isCount, record, type Output } from './session/types.js';
+import type { Tie } from './tabs/tie.js';
 import { Tokens } from './tokens.js';
 import type { ClientEvents, Counters, Options, State } from './types.js';
 
 /** How often the round-trip time is measured (ms): with the usual heartbeat no further pings are due. */
 const RTT_EVERY_MS = 9_000;
+/** How long a poll waits for something to come, and where the page is hidden (ms). */
+const BEAT_MS = 2_500;
+const HIDDEN_BEAT_MS = 10_000;
 /** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
 const RENEW_AHEAD_MS = 60_000;
 const RENEW_MIN_MS = 10_000;
@@ -61,6 +65,7 @@ export class Core {
   private readonly allowed: Allowed;
   private readonly reports: Reports;
   private takesReports = false;
+  private hidden = pageNow().hidden;
   private readonly queueMax: number;
   private settle!: (error: CrosspointError | null) => void;
   private readonly unwatch: () => void;
@@ -80,8 +85,12 @@ export class Core {
     private readonly hooks: CoreHooks,
     private readonly clock: Clock,
     maker: LinkMaker,
+    /** Binds this client to those of other tabs. */
+    private readonly tie: Tie | null = null,
   ) {
     this.pending = new Pending(clock);
+    const wrap = (hooks: ConnectorHooks) => tie?.connectorHooks(hooks) ?? hooks;
+    const page = (hooks: PageHooks) => tie?.pageHooks(hooks) ?? hooks;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
     this.queueMax = options.queueMax ?? 1_000;
     this.ready = new Promise((resolve, reject) => {
@@ -90,21 +99,26 @@ export class Core {
     this.ready.catch(() => {});
     const fetchFn: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
     const Socket = options.WebSocket ?? (typeof WebSocket === 'undefined' ? undefined : WebSocket);
-    const families: Family[] = Socket ? ['websocket', 'sse'] : ['sse'];
+    const Session = options.WebTransport ?? (typeof WebTransport === 'undefined' ? undefined : WebTransport);
+    const families: Family[] = [...(Session ? ['webtransport' as const] : []), ...(Socket ? ['websocket' as const] : []), 'sse'];
     const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.allowed = new Allowed(options.transports ?? families, options.ssePoll ?? 'auto');
     this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
     this.driver = new Driver(
       clock,
-      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => this.outbox.again(frame, user) },
+      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => tie !== null || this.outbox.again(frame, user) },
       {
         proven: (link) => this.connector.proven(link),
         gone: (link, error, fault) => this.connector.gone(link, error, fault),
         welcomed: (output, welcome) => this.welcomed(output, welcome),
         output: (output) => this.output(output),
-        frame: (direction, frame) => this.emitter.emit('frame', { direction, frame }),
+        frame: (direction, frame, via) => this.emitter.emit('frame', { direction, frame, via }),
+        unsendable: (frame, error) => {
+          if (frame.id !== undefined) this.pending.fail(frame.id, error);
+          else this.emitter.emit('error', error);
+        },
       },
-      { clock, fetch: fetchFn, WebSocket: Socket, postBytesMax: () => this.postBytesMax },
+      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
       maker,
     );
     this.outbox = this.openOutbox(baseUrl(url), options);
@@ -133,7 +147,7 @@ export class Core {
       memory,
       reputation,
       new Pace(clock, options.backoff),
-      {
+      wrap({
         connected: (how) => this.connected(how),
         lost: (error) => this.lost(error),
         failed: (error) => this.emitter.emit('error', error),
@@ -143,7 +157,7 @@ export class Core {
           metrics.tried(transport, outcome);
           this.reports.tried(transport, outcome, ms);
         },
-      },
+      }),
     );
     this.moves = new Moves(
       clock,
@@ -155,23 +169,28 @@ export class Core {
       () => this.renew(),
     );
     this.connector.offline = pageNow().offline;
-    this.unwatch = watchPage({
+    this.unwatch = watchPage(page({
       leave: () => this.leave(),
       freeze: () => this.freeze(),
       thaw: () => this.wake(),
       wake: () => this.wake(),
-      hidden: () => {},
+      hidden: (hidden) => (this.hidden = hidden),
       online: (online) => this.online(online),
       changed: (another) => {
         if (another) this.connector.networkChanged();
         this.wake(another);
       },
-    });
-    queueMicrotask(() => this.connector.connect());
+    }));
+    if (tie) tie.bind(this, this.connector);
+    else queueMicrotask(() => this.connector.connect());
+  }
+
+  get offered(): readonly TransportName[] {
+    return this.connector.candidates.map(({ transport }) => transport);
   }
 
   get transport(): TransportName | null {
-    return this.connector.current?.transport ?? null;
+    return this.tie ? this.tie.transport : (this.connector.current?.transport ?? null);
   }
 
   /** Sends a frame and resolves with the data of its reply. Rejects with `CrosspointError` only. */
@@ -234,7 +253,7 @@ export class Core {
 
   close(): void {
     if (this.state === 'closed') return;
-    this.driver.bye(false);
+    if (!this.tie?.leave()) this.driver.bye(false);
     this.end(closed());
   }
 
@@ -296,6 +315,10 @@ export class Core {
     this.settle(null);
   }
 
+  private pace(): LinkPace {
+    return { silenceMs: this.hidden ? HIDDEN_BEAT_MS : BEAT_MS, patienceMs: Math.max(2_000, 4 * (this.rtt ?? 0)) };
+  }
+
   private connected(how: Connected): void {
     const { transport, cause, ms } = how;
     const { previous, metrics } = this;
@@ -322,7 +345,7 @@ export class Core {
     this.cancelRenew?.();
     this.cancelRenew = null;
     const goodFor = this.tokens.goodForMs();
-    if (goodFor === null) return;
+    if (goodFor === null || this.tie?.leads === false) return;
     const wait = Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10));
     this.cancelRenew = this.clock.after(wait, () => {
       // If it can't be had, the hub says when it is over, and all begins anew.
@@ -411,6 +434,7 @@ export class Core {
   }
 
   private leave(): void {
+    if (this.tie?.leave()) return;
     this.connector.pause();
     this.driver.bye(true);
   }

@@ -1,7 +1,7 @@
 import type { BackoffOptions } from './backoff.js';
 import type { CrosspointError } from './codes.js';
 import type { Frame, Sender } from './frame.js';
-import type { TransportName } from './links/link.js';
+import type { TransportName, Way } from './links/link.js';
 
 export interface Options {
   /** The user's JWT, or a function that fetches one; it is called again when the hub asks for a new one. */
@@ -11,7 +11,7 @@ export interface Options {
   /** What others see of me in presence; dev mode only, else the token says it. */
   info?: object;
   /** Transports that may be used. Default: all this runtime can do. */
-  transports?: ('websocket' | 'sse')[];
+  transports?: ('websocket' | 'sse' | 'webtransport')[];
   /** Whether SSE may or must end each answer after a batch. Default `auto`: where a stream doesn't get through. */
   ssePoll?: 'auto' | 'always' | 'never';
   /** Looks for a better transport in the background and moves there. Default true. */
@@ -34,6 +34,8 @@ export interface Options {
   fetch?: typeof fetch;
   /** Default: the runtime's, if it has one. */
   WebSocket?: typeof WebSocket;
+  /** Default: the runtime's, if it has one. */
+  WebTransport?: typeof WebTransport;
 }
 
 /** Publishes and messages to users wait for a link and for their reply, in order. What exceeds a bound fails at once. */
@@ -165,7 +167,8 @@ export interface ClientEvents {
   gap: Gap;
   session: { session: string; resumed: boolean };
   status: { id: string; status: Status; error?: CrosspointError };
-  frame: { direction: 'in' | 'out'; frame: Frame };
+  /** A frame went or came, by an ordered stream or as a datagram. */
+  frame: { direction: 'in' | 'out'; frame: Frame; via: Way };
 }
 
 export interface Counters {
@@ -298,6 +301,8 @@ export interface Room {
 export interface Client {
   readonly state: State;
   readonly transport: TransportName | null;
+  /** What the hub offers to this client, best first; empty before the first negotiation. */
+  readonly offered: readonly TransportName[];
   readonly session: string | null;
   readonly user: string | null;
   /** Round-trip time (ms). */
