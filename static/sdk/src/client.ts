@@ -1,15 +1,16 @@
 import { checkType, asError } from './check.js';
 import { systemClock, type Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
-import { Core, closed } from './core.js';
+import { Core, closed, type CoreHooks } from './core.js';
 import { makeLink, type LinkMaker } from './driver.js';
 import { snapshot, type Frame, type Sender } from './frame.js';
 import type { TransportName } from './links/link.js';
 import { queueOf } from './offline/queue.js';
 import { PublishImpl } from './publish.js';
 import { Requests } from './requests.js';
-import { RoomImpl } from './room.js';
+import { RoomImpl, type Wire } from './room.js';
 import { record } from './session/types.js';
+import type { Tie } from './tabs/tie.js';
 import type {
   Client,
   ClientEvents,
@@ -28,29 +29,27 @@ import type {
 export class ClientImpl implements Client {
   readonly debug = { killLink: () => this.core.cut(new CrosspointError('unavailable', 'the link was cut')) };
   readonly queue: Queue;
-  private readonly core: Core;
-  private readonly rooms = new Map<string, RoomImpl>();
+  protected readonly core: Core;
+  protected readonly rooms = new Map<string, RoomImpl>();
   private readonly requests: Requests;
 
-  constructor(url: string, options: Options, clock: Clock = systemClock, maker: LinkMaker = makeLink) {
-    this.core = new Core(
-      url,
-      options,
-      {
-        frame: (frame) => this.take(frame),
-        renewed: () => this.rooms.forEach((room) => (room.joined = false)),
-        rejoined: (name, data) => this.rooms.get(name)?.entered({ ...(data as JoinResult) }),
-        rejoinFailed: (name, error) => {
-          this.rooms.get(name)?.left();
-          this.core.emitter.emit('error', error);
-        },
-        lostFrames: (lost) => this.gap({ reason: 'session_lost', lost }),
-      },
-      clock,
-      maker,
-    );
+  constructor(url: string, options: Options, clock: Clock = systemClock, maker: LinkMaker = makeLink, tie: Tie | null = null) {
+    this.core = new Core(url, options, this.hooks(), clock, maker, tie);
     this.requests = new Requests((frame) => this.core.fire(frame));
     this.queue = queueOf(this.core.outbox, this.core.pending);
+  }
+
+  protected hooks(): CoreHooks {
+    return {
+      frame: (frame) => this.take(frame),
+      renewed: () => this.rooms.forEach((room) => (room.joined = false)),
+      rejoined: (name, data) => this.rooms.get(name)?.entered({ ...(data as JoinResult) }),
+      rejoinFailed: (name, error) => {
+        this.rooms.get(name)?.left();
+        this.core.emitter.emit('error', error);
+      },
+      lostFrames: (lost) => this.gap({ reason: 'session_lost', lost }),
+    };
   }
 
   get state(): State {
@@ -101,17 +100,21 @@ export class ClientImpl implements Client {
     let room = this.rooms.get(name);
     if (!room) {
       const { core } = this;
-      room = new RoomImpl(name, {
+      room = new RoomImpl(name, this.wire(name, {
         call: (frame, timed, done) => core.call(frame, { timeoutMs: timed ? core.requestTimeoutMs : undefined, done }),
         publish: (frame) => this.publish(frame),
         volatile: (frame) => this.fire(frame),
         position: () => core.driver.machine.position(name),
         report: (error) => core.report(error),
-      });
+      }));
       this.rooms.set(name, room);
     }
     if (options) room.options = options;
     return room;
+  }
+
+  protected wire(_room: string, wire: Wire): Wire {
+    return wire;
   }
 
   send(to: string, type: string, data?: unknown, options: { volatile?: boolean | string } = {}): void {
@@ -195,7 +198,7 @@ export class ClientImpl implements Client {
     return publish;
   }
 
-  private take(frame: Frame): void {
+  protected take(frame: Frame): void {
     const { room } = frame;
     if (frame.type === 'hub:gap') {
       const { reason, position } = record(frame.data) ?? {};

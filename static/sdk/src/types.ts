@@ -30,6 +30,9 @@ export interface Options {
   queueMax?: number;
   /** What becomes of publishes, and of messages to users, that can't be sent at once. */
   offline?: OfflineOptions;
+  /** `shared`: tabs of this origin with the same user at the same hub share one session and one link. Default `own`. Where the browser
+   * lacks Web Locks or BroadcastChannel, each tab has its own. */
+  tabs?: 'own' | 'shared';
   /** Default: the runtime's. */
   fetch?: typeof fetch;
   /** Default: the runtime's, if it has one. */
