@@ -39,6 +39,9 @@ pub struct Limits {
     pub state_bytes_max: usize,
     /// Silence after which a ping is sent; one and a half times it after which the link is given up.
     pub heartbeat_ms: u64,
+    /// The quickest pace of beats that clients may have: so soon and a little later a client notices that its link is dead. 0: no
+    /// beats, silence is noticed by the heartbeat.
+    pub beat_ms: u64,
     /// The time a link has for its hello.
     pub hello_ms: u64,
     /// How long a session lives without a link.
@@ -57,6 +60,9 @@ pub struct Limits {
     pub request_ms_max: u64,
     /// The life of a negotiation ticket.
     pub ticket_ms: u64,
+    /// Clients that may come in within a second, by negotiation, hello or plain connection; the others are told when to come again.
+    /// 0: as many as come.
+    pub connects_per_s: u64,
 }
 
 impl Default for Limits {
@@ -77,6 +83,7 @@ impl Default for Limits {
             history_page_max: 1000,
             state_bytes_max: 1024,
             heartbeat_ms: 10_000,
+            beat_ms: 2_500,
             hello_ms: 10_000,
             resume_ms: 60_000,
             drain_ms: 2_000,
@@ -85,6 +92,7 @@ impl Default for Limits {
             request_ms: 10_000,
             request_ms_max: 60_000,
             ticket_ms: 30_000,
+            connects_per_s: 2_000,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a backend reads and does through the hub.
 
+use crate::admission::AdmissionStats;
 use crate::engine::{HistoryPage, Member};
 use crate::hub::Hub;
+use crate::reach::ReachStats;
 use crate::turn;
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Fault, Frame, Grant, Raw};
@@ -31,12 +33,13 @@ pub struct SessionInfo {
 }
 
 impl Hub {
-    /// A ticket that opens one session with this grant, for the answer to a negotiation.
+    /// A ticket that opens one session with this grant, for the answer to a negotiation. Who has it is let in already.
     ///
     /// # Errors
-    /// `unavailable`: too many are out; `bad_request`: the user's name or `info` has no fitting size.
+    /// `unavailable`: too many are out, or come in at the moment (`limits.connects_per_s`); `bad_request`: the user's name or `info` has no fitting size.
     pub fn ticket(&self, grant: Grant) -> Result<String, Fault> {
         grant.check()?;
+        self.admit()?;
         self.tickets.issue(self.clock.now(), grant)
     }
 
@@ -79,6 +82,16 @@ impl Hub {
             RoomInfo { room: r.name.clone(), members, sessions }
         };
         (rooms.iter().map(info).collect(), truncated)
+    }
+
+    /// How clients got here, by transport: what the hub saw, and what they reported.
+    pub fn reach(&self) -> ReachStats {
+        self.reach.read()
+    }
+
+    /// Who was let in so far, and who was told to come again.
+    pub fn admission(&self) -> AdmissionStats {
+        self.admission.stats(self.clock.now_us())
     }
 
     /// At most `max` sessions on this node.

@@ -3,8 +3,9 @@
 use crate::clock::unix_ms;
 use crate::room::Room;
 use crate::wheel::Timers;
+use crosspoint_core::report::Way;
 use crosspoint_core::session::{Action, LinkId, Session};
-use crosspoint_core::{Fault, Frame, Grant, LinkSender, SharedFrame, Transport};
+use crosspoint_core::{Frame, Grant, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) struct Cell {
 pub(crate) struct Carrier {
     pub(crate) id: LinkId,
     pub(crate) transport: Option<Transport>,
+    pub(crate) way: Way,
     pub(crate) sender: Arc<dyn LinkSender>,
 }
 
@@ -98,6 +100,11 @@ impl Rooms {
         self.find(name).ok().map(|at| self.0.remove(at))
     }
 
+    /// Rooms whose events wait for some turn's end.
+    pub(crate) fn waiting(&self) -> Vec<Arc<Room>> {
+        self.0.iter().filter(|j| j.room.waits()).map(|j| j.room.clone()).collect()
+    }
+
     pub(crate) fn take(&mut self) -> Vec<Joined> {
         std::mem::take(&mut self.0)
     }
@@ -162,15 +169,13 @@ impl State {
         std::iter::from_fn(|| self.core.poll_action(now)).collect()
     }
 
-    /// Takes the send half of a link that the session gives up.
-    pub(crate) fn take_sender(&mut self, link: LinkId) -> Option<Arc<dyn LinkSender>> {
-        let carrier = self.link.take_if(|c| c.id == link).or_else(|| self.old.take_if(|c| c.id == link))?;
-        Some(carrier.sender)
+    /// Takes a link that the session gives up.
+    pub(crate) fn take_carrier(&mut self, link: LinkId) -> Option<Carrier> {
+        self.link.take_if(|c| c.id == link).or_else(|| self.old.take_if(|c| c.id == link))
     }
 
-    pub(crate) fn close_links(&mut self, fault: &Fault, last: Option<&SharedFrame>) {
-        for c in [self.link.take(), self.old.take()].into_iter().flatten() {
-            c.sender.close(fault, last);
-        }
+    /// All links, to be closed.
+    pub(crate) fn take_carriers(&mut self) -> impl Iterator<Item = Carrier> + use<> {
+        [self.link.take(), self.old.take()].into_iter().flatten()
     }
 }

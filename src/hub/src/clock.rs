@@ -20,4 +20,9 @@ impl Clock {
     pub(crate) fn now(self) -> u64 {
         self.0.elapsed().as_millis() as u64
     }
+
+    /// The same in µs.
+    pub(crate) fn now_us(self) -> u64 {
+        self.0.elapsed().as_micros() as u64
+    }
 }

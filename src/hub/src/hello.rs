@@ -3,8 +3,8 @@
 use crate::act::parse;
 use crate::cell::{Carrier, Cell, Rooms, State};
 use crate::clock::unix_ms;
-use crate::hub::{Hub, close, hex, random};
-use crate::link::HubLink;
+use crate::hub::{Hub, hex, random};
+use crate::link::{FULL_RETRY_MS, HubLink};
 use crate::tickets::Opened;
 use crate::turn;
 use crate::wheel::Timers;
@@ -42,20 +42,27 @@ impl Hub {
             return Err(Code::SessionExpired.into());
         }
         if let Some(ticket) = &hello.ticket {
-            return self.hello_with_ticket(link, ticket, reason);
+            return self.hello_with_ticket(link, ticket, hello.beat_ms, reason);
         }
         let grant = match hello.token.as_ref().or(link.info.token.as_ref()) {
             Some(token) => self.auth.verify(token)?,
             None => self.auth.open(hello.user.as_deref(), hello.info).ok_or(Code::Unauthorized)?,
         };
+        self.admit()?;
         let cell = self.new_session(Arc::new(grant), Kind::Resumable)?;
-        self.carry(link, &cell, 0, false, reason)
+        self.carry(link, &cell, None, hello.beat_ms, reason)
+    }
+
+    /// Lets in who comes in one by one, whether by negotiation, by hello or without; who has a ticket is in already.
+    pub(crate) fn admit(&self) -> Result<(), Fault> {
+        self.admission.admit(self.clock.now_us())
     }
 
     fn hello_with_ticket(
         self: &Arc<Hub>,
         link: &HubLink,
         name: &str,
+        beat_ms: u64,
         reason: Option<Code>,
     ) -> Result<(), Fault> {
         let make = |grant| self.new_session(grant, Kind::Resumable);
@@ -67,7 +74,7 @@ impl Hub {
                 fresh.ok_or(Code::Unauthorized)?
             }
         };
-        self.carry(link, &cell, 0, false, reason)
+        self.carry(link, &cell, None, beat_ms, reason)
     }
 
     fn resume(self: &Arc<Hub>, link: &HubLink, name: &str, hello: &Hello) -> Result<(), Fault> {
@@ -76,8 +83,12 @@ impl Hub {
         if cell.resume.is_empty() || !same(secret.as_bytes(), cell.resume.as_bytes()) {
             return Err(Code::SessionExpired.into());
         }
+        let ticket = hello.ticket.as_ref();
+        if !ticket.is_some_and(|ticket| self.tickets.grant(self.clock.now(), ticket).is_some()) {
+            self.admit()?;
+        }
         self.renew(link, &cell, hello)?;
-        self.carry(link, &cell, hello.received, true, None)
+        self.carry(link, &cell, Some(hello.received), hello.beat_ms, None)
     }
 
     /// A hello that resumes may bring a newer grant of the same user; it must, where the session's is over.
@@ -106,13 +117,13 @@ impl Hub {
         }
     }
 
-    /// Makes the link the session's own, and welcomes it.
+    /// Makes the link the session's own, and welcomes it. `resumed`: the session goes on for a client that has received so many frames.
     fn carry(
         self: &Arc<Hub>,
         link: &HubLink,
         cell: &Arc<Cell>,
-        received: u64,
-        resumed: bool,
+        resumed: Option<u64>,
+        beat_ms: u64,
         reason: Option<Code>,
     ) -> Result<(), Fault> {
         let now = self.clock.now();
@@ -121,31 +132,41 @@ impl Hub {
             return Err(Code::SessionExpired.into());
         }
         let moving = state.core.link().is_some();
-        let older = state.core.link_up(now, link.id, received)?;
-        if let Some(older) = older.and_then(|id| state.take_sender(id)) {
-            close(&*older, &Code::Replaced.into());
+        let older = state.core.link_up(now, link.id, resumed.unwrap_or(0))?;
+        let beat_ms = state.core.pace(beat_ms, link.info.one_way);
+        if let Some(older) = older.and_then(|id| state.take_carrier(id)) {
+            self.close(&*older.sender, older.way, &Code::Replaced.into());
         }
         state.old = state.link.replace(Carrier {
             id: link.id,
             transport: link.info.transport,
+            way: link.way,
             sender: link.sender.clone(),
         });
-        let welcome = self.welcome(cell, &state, resumed, reason);
+        let welcome = self.welcome(cell, &state, resumed.is_some(), beat_ms, reason);
         state.core.control(OutFrame::with("hub:welcome", &welcome));
         drop(state);
         // The binding lock is held: nobody else sets it.
         let _ = link.cell.set(cell.clone());
         self.links_waiting.fetch_sub(1, Ordering::Relaxed);
-        if resumed {
+        if resumed.is_some() {
             let counter = if moving { &self.stats.moves } else { &self.stats.resumes };
             counter.fetch_add(1, Ordering::Relaxed);
+            self.reach.resumed(link.way);
         }
         turn::cell(cell);
         self.schedule(cell);
         Ok(())
     }
 
-    fn welcome(&self, cell: &Cell, state: &State, resumed: bool, reason: Option<Code>) -> Welcome {
+    fn welcome(
+        &self,
+        cell: &Cell,
+        state: &State,
+        resumed: bool,
+        beat_ms: u64,
+        reason: Option<Code>,
+    ) -> Welcome {
         let l = &self.limits;
         Welcome {
             version: VERSION,
@@ -158,10 +179,12 @@ impl Hub {
             received: state.core.received(),
             start: state.core.start(),
             heartbeat_ms: l.heartbeat_ms,
+            beat_ms,
             resume_ms: l.resume_ms,
             ack_every: l.ack_every,
             ack_delay_ms: l.ack_delay_ms,
             limits: l.for_client(),
+            reports: true,
         }
     }
 
@@ -170,9 +193,7 @@ impl Hub {
         if grant.has_ended(unix_ms()) {
             return Err(Code::TokenExpired.into());
         }
-        if !self.accepting.load(Ordering::Relaxed) {
-            return Err(Code::Shutdown.into());
-        }
+        self.takes_clients()?;
         let now = self.clock.now();
         let name: Arc<str> = hex(&random::<12>()).into();
         let user: Arc<str> = if grant.user.is_empty() {
@@ -206,7 +227,8 @@ impl Hub {
         });
         let mut sessions = self.sessions.write();
         if sessions.len() >= self.limits.sessions_max {
-            return Err(Fault::new(Code::Unavailable, "The hub holds as many sessions as it may"));
+            let fault = Fault::new(Code::Unavailable, "The hub holds as many sessions as it may");
+            return Err(fault.after(FULL_RETRY_MS));
         }
         sessions.insert(name, cell.clone());
         // Both at once: whoever finds the session can end it.
@@ -231,11 +253,16 @@ impl Hub {
         kind: Kind,
         grant: Grant,
     ) -> Result<Arc<Cell>, Fault> {
+        self.admit()?;
         let cell = self.new_session(Arc::new(grant), kind)?;
         let mut state = cell.state.lock();
         state.core.link_up(self.clock.now(), link.id, 0)?;
-        state.link =
-            Some(Carrier { id: link.id, transport: link.info.transport, sender: link.sender.clone() });
+        state.link = Some(Carrier {
+            id: link.id,
+            transport: link.info.transport,
+            way: link.way,
+            sender: link.sender.clone(),
+        });
         drop(state);
         let _ = link.cell.set(cell.clone());
         self.links_waiting.fetch_sub(1, Ordering::Relaxed);

@@ -1,24 +1,29 @@
 //! The hub: its registries, and what it does for its sessions.
 
+use crate::admission::Admission;
 use crate::auth::Authenticator;
 use crate::cell::Cell;
 use crate::clock::Clock;
 use crate::config::{HubConfig, Namespace, Namespaces};
+use crate::drain::Draining;
 use crate::engine::{Engine, HistoryFrom, HistoryQuery};
 use crate::link::HubLink;
+use crate::reach::Reach;
 use crate::requests::Requests;
 use crate::room::Room;
 use crate::stats::Counters;
 use crate::tickets::Tickets;
 use crate::turn;
+use crate::watch::Watches;
 use crate::wheel::Wheel;
+use crosspoint_core::report::Way;
 use crosspoint_core::session::{Action, ReadId};
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Code, Fault, Frame, Limits, LinkSender, SharedFrame};
 use parking_lot::{Mutex, RwLock};
 use serde_json::json;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::Notify;
 
@@ -35,13 +40,16 @@ pub struct Hub {
     pub(crate) services: RwLock<HashMap<Box<str>, Vec<Arc<Cell>>>>,
     pub(crate) tickets: Tickets,
     pub(crate) requests: Requests,
+    pub(crate) watches: Watches,
     pub(crate) timers: Wheel<Timer>,
     /// Rooms with presence changes to announce.
     pub(crate) announcements: Mutex<Vec<Arc<Room>>>,
     pub(crate) link_ids: AtomicU64,
     pub(crate) links: AtomicUsize,
     pub(crate) links_waiting: AtomicUsize,
-    pub(crate) accepting: AtomicBool,
+    pub(crate) draining: Draining,
+    pub(crate) admission: Admission,
+    pub(crate) reach: Reach,
     /// Sessions that wait for a turn's task, and word that there are fewer.
     pub(crate) backlog: AtomicUsize,
     pub(crate) backlog_sank: Notify,
@@ -91,6 +99,7 @@ impl Hub {
     pub fn new(config: HubConfig, engine: Arc<dyn Engine>, auth: Arc<dyn Authenticator>) -> Arc<Hub> {
         let hub = Arc::new(Hub {
             tickets: Tickets::new(config.limits.ticket_ms, config.limits.sessions_max),
+            admission: Admission::new(config.limits.connects_per_s),
             limits: Arc::new(config.limits),
             namespaces: Namespaces::new(config.namespaces),
             engine,
@@ -101,12 +110,14 @@ impl Hub {
             rooms: RwLock::default(),
             services: RwLock::default(),
             requests: Requests::default(),
+            watches: Watches::default(),
             timers: Wheel::new(),
             announcements: Mutex::default(),
             link_ids: AtomicU64::new(1),
             links: AtomicUsize::new(0),
             links_waiting: AtomicUsize::new(0),
-            accepting: AtomicBool::new(true),
+            draining: Draining::default(),
+            reach: Reach::default(),
             backlog: AtomicUsize::new(0),
             backlog_sank: Notify::new(),
             stats: Counters::default(),
@@ -183,9 +194,9 @@ impl Hub {
         for action in actions {
             match action {
                 Action::Close(link, code) => {
-                    let sender = cell.state.lock().take_sender(link);
-                    if let Some(sender) = sender {
-                        close(&*sender, &code.into());
+                    let carrier = cell.state.lock().take_carrier(link);
+                    if let Some(carrier) = carrier {
+                        self.close(&*carrier.sender, carrier.way, &code.into());
                     }
                     self.schedule(cell);
                 }
@@ -261,7 +272,9 @@ impl Hub {
         if let Some(notify) = state.room_in_inbox.take() {
             notify.notify_waiters();
         }
-        state.close_links(fault, Some(&close_frame(fault)));
+        for carrier in state.take_carriers() {
+            self.close(&*carrier.sender, carrier.way, fault);
+        }
         drop(state);
         self.sessions.write().remove(&cell.name);
         let mut users = self.users.write();
@@ -283,6 +296,7 @@ impl Hub {
         }
         services.iter().for_each(|s| self.detach(s, cell));
         self.fail_requests_to(cell);
+        self.tell_watchers(cell, fault.code);
     }
 
     fn leave_later(&self, room: &Arc<Room>, cell: &Arc<Cell>) {
@@ -299,6 +313,12 @@ impl Hub {
                 services.remove(service);
             }
         }
+    }
+
+    /// Closes a link, once.
+    pub(crate) fn close(&self, sender: &dyn LinkSender, way: Way, fault: &Fault) {
+        self.reach.closed(way, fault.code);
+        sender.close(fault, Some(&OutFrame::with("hub:close", fault)));
     }
 
     /// Sends a frame to sessions.
@@ -326,14 +346,6 @@ where
     let mut future: crosspoint_core::link::BoxFuture<'static, ()> = Box::pin(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     future.as_mut().poll(&mut context).is_pending().then_some(future)
-}
-
-pub(crate) fn close_frame(fault: &Fault) -> SharedFrame {
-    OutFrame::with("hub:close", fault)
-}
-
-pub(crate) fn close(sender: &dyn LinkSender, fault: &Fault) {
-    sender.close(fault, Some(&close_frame(fault)));
 }
 
 /// The frame that announces a gap.

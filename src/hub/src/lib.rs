@@ -6,8 +6,10 @@
 //! * Inside, one way of data: a link's messages (`link`) enter a session (`cell`, core's state machine), are acted on
 //!   (`act`, `join`, `publish`, `requests`), reach rooms (`room`) through the engine, and leave at the end of the turn
 //!   (`turn`). Time comes from one wheel (`wheel`, `ticker`).
+//! * At the door: who may come in when (`admission`), where all are sent when the hub stops (`drain`), and how they got here (`reach`).
 
 mod act;
+mod admission;
 mod api;
 mod auth;
 mod cell;
@@ -21,17 +23,22 @@ mod hub;
 mod join;
 mod link;
 mod publish;
+mod reach;
 mod requests;
 mod room;
 mod stats;
 mod ticker;
 mod tickets;
 mod turn;
+mod watch;
 mod wheel;
 
+pub use admission::AdmissionStats;
 pub use api::{RoomInfo, SessionInfo};
 pub use auth::Authenticator;
 pub use config::{HubConfig, Namespace};
+pub use drain::Drain;
 pub use engine::{Engine, HistoryFrom, HistoryPage, HistoryQuery, Member, MemoryEngine, Published};
 pub use hub::{Hub, random_id};
+pub use reach::{BUCKETS_MS, HistogramStats, MoveStats, ReachStats, ReportedStats, WayStats};
 pub use stats::Stats;

@@ -2,15 +2,21 @@
 
 use crate::act::BAD;
 use crate::cell::Cell;
-use crate::hub::{Hub, Timer, close};
+use crate::hub::{Hub, Timer};
+use crate::reach::way_of;
 use crate::turn;
+use bytes::Bytes;
 use crosspoint_core::link::BoxFuture;
+use crosspoint_core::report::{Report, Way};
 use crosspoint_core::session::{Beat, Kind, LinkId, Taken};
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Acceptor, Code, Fault, Flow, Frame, LinkInfo, LinkPeer, LinkSender, Message};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// When a client may come again that found the hub full, ms.
+pub(crate) const FULL_RETRY_MS: u64 = 5_000;
 
 pub(crate) struct HubAcceptor(pub(crate) Arc<Hub>);
 
@@ -19,11 +25,16 @@ pub(crate) struct HubLink {
     pub(crate) hub: Arc<Hub>,
     pub(crate) sender: Arc<dyn LinkSender>,
     pub(crate) info: LinkInfo,
+    pub(crate) way: Way,
     /// The session, once there is one. Never changes.
     pub(crate) cell: OnceLock<Arc<Cell>>,
     /// One hello at a time.
     binding: Mutex<()>,
     bad_frames: AtomicU32,
+    /// The hub has closed it, other than through its session.
+    closed: AtomicBool,
+    /// Its client has reported.
+    reported: AtomicBool,
     down: AtomicBool,
 }
 
@@ -33,21 +44,26 @@ impl Acceptor for HubAcceptor {
         hub.links.fetch_add(1, Ordering::Relaxed);
         hub.stats.links_opened.fetch_add(1, Ordering::Relaxed);
         let waiting = hub.links_waiting.fetch_add(1, Ordering::Relaxed);
-        let subscribe = info.subscribe.clone();
+        let (subscribe, way) = (info.subscribe.clone(), way_of(&info));
+        hub.reach.opened(way);
         let link = Arc::new(HubLink {
             id: hub.link_ids.fetch_add(1, Ordering::Relaxed),
             hub: hub.clone(),
             sender,
             info,
+            way,
             cell: OnceLock::new(),
             binding: Mutex::default(),
             bad_frames: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             down: AtomicBool::new(false),
         });
-        if !self.accepting() {
-            link.refuse(&Code::Shutdown.into());
+        if let Err(fault) = hub.takes_clients() {
+            link.refuse(&fault);
         } else if waiting >= hub.limits.links_waiting_max {
-            link.refuse(&Fault::new(Code::Unavailable, "Too many links wait for their hello"));
+            let fault = Fault::new(Code::Unavailable, "Too many links wait for their hello");
+            link.refuse(&fault.after(FULL_RETRY_MS));
         } else if let Some(subscribe) = subscribe {
             hub.listen(&link, subscribe);
             hub.end_turn();
@@ -59,7 +75,7 @@ impl Acceptor for HubAcceptor {
     }
 
     fn accepting(&self) -> bool {
-        self.0.accepting.load(Ordering::Relaxed)
+        self.0.takes_clients().is_ok()
     }
 }
 
@@ -71,12 +87,33 @@ impl HubLink {
 
     pub(crate) fn refuse(&self, fault: &Fault) {
         self.hub.stats.refused.fetch_add(1, Ordering::Relaxed);
-        close(&*self.sender, fault);
+        self.hub.reach.refused(self.way);
+        self.close(fault);
+    }
+
+    pub(crate) fn close(&self, fault: &Fault) {
+        if !self.closed.swap(true, Ordering::Relaxed) {
+            self.hub.close(&*self.sender, self.way, fault);
+        }
     }
 
     fn give_up(&self, fault: &Fault) -> Flow {
-        close(&*self.sender, fault);
+        if let Some(cell) = self.cell.get() {
+            // The session has nothing more to say on it, or to close.
+            cell.state.lock().take_carrier(self.id);
+        }
+        self.close(fault);
         Flow::Stop
+    }
+
+    fn report(&self, frame: &Frame) {
+        let carries = self.cell.get().is_some_and(|cell| !cell.resume.is_empty());
+        if carries
+            && !self.reported.swap(true, Ordering::Relaxed)
+            && let Some(report) = Report::read(frame)
+        {
+            self.hub.reach.reported(self.way, &report);
+        }
     }
 
     fn bad_frame(&self, seq: Option<u64>, why: String) -> Flow {
@@ -95,6 +132,9 @@ impl HubLink {
 
     fn counted(&self, cell: &Arc<Cell>, seq: Option<u64>, frame: Frame) -> Flow {
         let hub = &self.hub;
+        if frame.kind == "hub:report" {
+            self.report(&frame);
+        }
         let now = hub.clock.now();
         let mut state = cell.state.lock();
         let taken = state.core.receive(now, self.id, seq, frame);
@@ -139,6 +179,13 @@ impl HubLink {
         }
     }
 
+    fn beat(&self) {
+        if let Some(cell) = self.cell.get() {
+            cell.state.lock().core.beat(self.hub.clock.now(), self.id);
+            turn::cell(cell);
+        }
+    }
+
     fn first(&self, seq: Option<u64>, frame: Frame) -> Flow {
         let _one = self.binding.lock();
         if self.down.load(Ordering::Relaxed) {
@@ -150,7 +197,7 @@ impl HubLink {
         match frame.kind.as_str() {
             "hub:ping" => {
                 let t = frame.parse::<Option<Beat>>().ok().flatten().and_then(|b| b.t);
-                let pong = OutFrame::with("hub:pong", &Beat { received: None, t });
+                let pong = OutFrame::with("hub:pong", &Beat { received: None, t, beat_ms: None });
                 self.sender.try_send(&mut std::iter::once(&pong));
                 Flow::Continue
             }
@@ -174,6 +221,12 @@ impl HubLink {
 
 impl LinkPeer for HubLink {
     fn receive(&self, seq: Option<u64>, message: Message) -> Flow {
+        if let Message::Text(text) = &message
+            && **text == *Frame::BEAT
+        {
+            self.beat();
+            return Flow::Continue;
+        }
         self.hub.stats.messages_in.fetch_add(1, Ordering::Relaxed);
         let decoded = match &message {
             Message::Text(text) => Frame::decode_text(text),
@@ -183,6 +236,20 @@ impl LinkPeer for HubLink {
             (Ok(frame), Some(cell)) => self.counted(cell, seq, frame),
             (Ok(frame), None) => self.first(seq, frame),
             (Err(e), _) => self.bad_frame(seq, e.to_string()),
+        }
+    }
+
+    fn datagram(&self, text: Bytes) {
+        let Some(cell) = self.cell.get() else { return };
+        self.hub.stats.messages_in.fetch_add(1, Ordering::Relaxed);
+        let frame = Frame::decode_text(&text).ok().filter(|f| f.volatile.is_some() && !f.counted());
+        let Some(frame) = frame.filter(|f| !Frame::is_link_kind(&f.kind)) else {
+            self.hub.stats.bad_frames.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        // Where others have to wait, what may be lost is.
+        if cell.state.lock().inbox.len() < self.hub.limits.inbox_frames_max {
+            let _ = self.counted(cell, None, frame);
         }
     }
 
@@ -250,20 +317,27 @@ impl LinkPeer for HubLink {
             return;
         }
         self.hub.links.fetch_sub(1, Ordering::Relaxed);
+        self.hub.reach.down(self.way);
         // Not in the middle of a hello, which would carry the session by a link that is gone.
         let one = self.binding.lock();
         let Some(cell) = self.cell.get() else {
             self.hub.links_waiting.fetch_sub(1, Ordering::Relaxed);
+            if !self.closed.load(Ordering::Relaxed) {
+                self.hub.reach.gone(self.way);
+            }
             return;
         };
         drop(one);
         let now = self.hub.clock.now();
-        let actions = {
+        let (actions, carrier) = {
             let mut state = cell.state.lock();
             state.core.link_down(now, self.id);
-            state.take_sender(self.id);
-            state.actions(now)
+            let carrier = state.take_carrier(self.id);
+            (state.actions(now), carrier)
         };
+        if carrier.is_some() {
+            self.hub.reach.gone(self.way);
+        }
         self.hub.perform(cell, actions);
         self.hub.end_turn();
         self.hub.schedule(cell);

@@ -1,6 +1,6 @@
 //! The one task that looks at the clock for everybody.
 
-use crate::hub::{Hub, Timer, close};
+use crate::hub::{Hub, Timer};
 use crate::turn;
 use crate::wheel::TICK_MS;
 use crosspoint_core::session::Action;
@@ -58,7 +58,7 @@ impl Hub {
                 }
                 Timer::Hello(link) => {
                     if let Some(link) = link.upgrade().filter(|l| l.waits()) {
-                        close(&*link.sender, &Code::HelloTimeout.into());
+                        link.close(&Code::HelloTimeout.into());
                     }
                 }
                 Timer::Leave { room, user, session } => {

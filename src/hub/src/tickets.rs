@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::hub::{hex, random};
+use crate::link::FULL_RETRY_MS;
 use crosspoint_core::{Code, Fault, Grant};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -43,7 +44,9 @@ impl Tickets {
         let mut inner = self.inner.lock();
         inner.expire(now);
         if inner.order.len() >= self.max {
-            return Err(Fault::new(Code::Unavailable, "Too many clients negotiate at once"));
+            return Err(
+                Fault::new(Code::Unavailable, "Too many clients negotiate at once").after(FULL_RETRY_MS)
+            );
         }
         let name = hex(&random::<16>());
         inner.by_name.insert(name.as_str().into(), Ticket { grant: Arc::new(grant), session: None });

@@ -42,7 +42,6 @@ pub struct Running {
     tls: bool,
     hub: Arc<Hub>,
     app: Arc<App>,
-    drain: Duration,
     connections_max: u32,
     slots: Arc<Semaphore>,
     phase: watch::Sender<Phase>,
@@ -73,8 +72,7 @@ impl Server {
         let slots = Arc::new(Semaphore::new(connections_max as usize));
         let (phase, told) = watch::channel(Phase::Open);
         let accepting = tokio::spawn(accept::run(listener, server, app.clone(), slots.clone(), told));
-        let drain = Duration::from_millis(config.shutdown.drain_ms);
-        Ok(Running { addr, tls: is_tls, hub, app, drain, connections_max, slots, phase, accepting })
+        Ok(Running { addr, tls: is_tls, hub, app, connections_max, slots, phase, accepting })
     }
 }
 
@@ -99,10 +97,10 @@ impl Running {
         &self.hub
     }
 
-    /// Takes no new clients and lets those here move away, at most `shutdown.drain_ms`. Requests are still answered.
+    /// Takes no new clients and lets those here move away, at most `shutdown.drain_ms`, to `drain.address` if there is one. Requests are
+    /// still answered.
     pub async fn drain(&self) {
-        self.app.begin_drain();
-        self.hub.drain(self.drain).await;
+        self.hub.drain(self.app.drain.clone()).await;
     }
 
     /// Drains, finishes requests, closes everything.

@@ -9,5 +9,6 @@ pub(super) fn check(options: &ConfigOptions) -> Result<(), Failure> {
     if let (Some(cert), Some(key)) = (&config.listen.tls_cert, &config.listen.tls_key) {
         tls::acceptor(cert, key)?;
     }
-    say(&format!("ok\n\n{}", config.to_toml().trim_end()))
+    let warnings: String = config.warnings().iter().map(|w| format!("warning: {w}\n")).collect();
+    say(&format!("ok\n{warnings}\n{}", config.to_toml().trim_end()))
 }

@@ -23,6 +23,9 @@ pub(super) fn serve(options: &ConfigOptions) -> Result<(), Failure> {
 
 async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let (mode, beyond) = (config.mode(), !config.listen.addr.ip().to_canonical().is_loopback());
     let running = Server::start(config).await?;
     if mode != Mode::Secured {

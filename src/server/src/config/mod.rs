@@ -13,13 +13,15 @@ pub use error::{ConfigError, ConfigErrors, Source};
 pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
-pub use value::{LogFormat, LogLevel, Net, Secret};
+pub use value::{HubUrl, LogFormat, LogLevel, Net, Secret};
 
-use crosspoint_core::Limits;
-use crosspoint_hub::{HubConfig, Namespace};
+use crosspoint_core::negotiate::deadline_ms;
+use crosspoint_core::{Limits, Transport};
+use crosspoint_hub::{Drain, HubConfig, Namespace};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The settings in force.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub log: Log,
     /// How the hub ends.
     pub shutdown: Shutdown,
+    /// Where clients go meanwhile.
+    pub drain: DrainSettings,
     /// Bounds of the hub.
     pub limits: Limits,
     /// What holds for rooms by their names' beginnings.
@@ -116,6 +120,17 @@ pub struct Shutdown {
     pub drain_ms: u64,
 }
 
+/// `[drain]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainSettings {
+    /// Another hub that clients are sent to.
+    pub address: Option<HubUrl>,
+    /// The time over which clients that are sent away come back, at random, ms; 0: as long as so many need at
+    /// `limits.connects_per_s`.
+    pub spread_ms: u64,
+}
+
 impl Default for Listen {
     fn default() -> Listen {
         Listen { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)), tls_cert: None, tls_key: None }
@@ -179,6 +194,31 @@ impl Config {
             ..Namespace::default()
         };
         vec![Namespace { presence: true, ..Namespace::default() }, chat]
+    }
+
+    /// How clients are sent away when the hub ends.
+    pub fn drain(&self) -> Drain {
+        let spread_ms = self.drain.spread_ms;
+        Drain {
+            within: Duration::from_millis(self.shutdown.drain_ms),
+            address: self.drain.address.as_ref().map(|url| url.as_str().into()),
+            spread: (spread_ms > 0).then(|| Duration::from_millis(spread_ms)),
+        }
+    }
+
+    /// What is allowed, and hardly meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let silence_ms = self.limits.silence_ms();
+        let offered = [Transport::WebSocket, Transport::Sse];
+        let slow = offered.into_iter().filter(|t| silence_ms < deadline_ms(*t));
+        slow.map(|t| {
+            format!(
+                "`limits.heartbeat_ms`: links are given up after {silence_ms} ms of silence, before {t} has had the {} ms that a \
+                 client gives it to answer; on slow networks nobody would get in",
+                deadline_ms(t)
+            )
+        })
+        .collect()
     }
 
     /// What the hub is told.

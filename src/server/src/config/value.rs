@@ -6,6 +6,9 @@ use std::fmt;
 use std::net::IpAddr;
 use tracing_subscriber::filter::Targets;
 
+/// The longest address of a hub.
+const HUB_URL_BYTES_MAX: usize = 512;
+
 /// A secret: readable by the code that needs it, invisible in logs and print-outs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -42,6 +45,40 @@ impl fmt::Debug for Secret {
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str("<secret>")
+    }
+}
+
+/// The address of a hub: an absolute `http` or `https` URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HubUrl(String);
+
+impl HubUrl {
+    /// Reads one; `None` if it is something else, or holds a secret.
+    pub fn parse(text: &str) -> Option<HubUrl> {
+        let uri: http::Uri = text.parse().ok()?;
+        let authority = uri.authority()?;
+        let fits = matches!(uri.scheme_str(), Some("http" | "https"))
+            && !authority.host().is_empty()
+            && !authority.as_str().contains('@')
+            && uri.query().is_none()
+            && text.len() <= HUB_URL_BYTES_MAX;
+        fits.then(|| HubUrl(text.into()))
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for HubUrl {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<HubUrl, D::Error> {
+        let text = String::deserialize(d)?;
+        HubUrl::parse(&text).ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "`{text:.200}` is not the address of a hub, like https://hub-2.example.com"
+            ))
+        })
     }
 }
 

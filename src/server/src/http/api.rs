@@ -3,6 +3,7 @@
 use super::app::App;
 use super::body;
 use super::caller;
+use super::drain;
 use super::links::{number, parameter, room_name};
 use super::reply::{self, Reply};
 use super::route::Route;
@@ -71,6 +72,8 @@ async fn act(app: &App, route: Route, request: Request<Incoming>) -> Result<Repl
             true => Ok(reply::json(&json!({}))),
             false => Err(Fault::new(Code::NotFound, "There is no such session")),
         },
+        Route::ApiTransports => Ok(drain::transports(app)),
+        Route::ApiDrain => drain::drain(app, request).await,
         _ => Ok(reply::not_found()),
     }
 }

@@ -1,16 +1,16 @@
 //! What all requests share.
 
 use super::metrics::HttpCounters;
+use super::network::Networks;
 use super::origin::Policy;
 use crate::auth::ApiKeys;
 use crate::config::{Config, Net};
 use crosspoint_core::negotiate::{self, Offer};
-use crosspoint_core::{Acceptor, Code, Fault, Transport};
-use crosspoint_hub::{Authenticator, Hub};
+use crosspoint_core::{Acceptor, Transport};
+use crosspoint_hub::{Authenticator, Drain, Hub};
 use crosspoint_sse::Sse;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A failure of a transport weighs so long in negotiations, ms.
@@ -31,7 +31,9 @@ pub(crate) struct App {
     pub(crate) negotiation: negotiate::Policy,
     pub(crate) request_time: Duration,
     pub(crate) counters: HttpCounters,
-    draining: AtomicBool,
+    pub(crate) networks: Networks,
+    /// How clients are sent away, unless a request says otherwise.
+    pub(crate) drain: Drain,
 }
 
 impl App {
@@ -48,7 +50,6 @@ impl App {
         let limits = hub.limits().clone();
         let sse = crosspoint_sse::Config::new(&limits, Arc::new(random));
         let keys = ApiKeys::new(&config.auth.api_keys)?;
-        let offer = |transport, url: &str| Offer { transport, url: url.into() };
         Ok(App {
             websocket: crosspoint_websocket::Config::new(limits.frame_bytes_max),
             sse: Sse::new(acceptor.clone(), sse),
@@ -60,33 +61,15 @@ impl App {
             origins: Policy::new(config),
             trusted_proxies: config.trusted_proxies.clone(),
             negotiation: negotiate::Policy {
-                offers: vec![offer(Transport::WebSocket, "/ws"), offer(Transport::Sse, "/sse")],
+                offers: vec![Offer::new(Transport::WebSocket, "/ws"), Offer::new(Transport::Sse, "/sse")],
                 denied: vec![],
                 failed_ms: FAILED_MS,
             },
             request_time: Duration::from_millis(config.http.request_ms),
             counters: HttpCounters::default(),
-            draining: AtomicBool::new(false),
+            networks: Networks::new(config.auth.jwt_secret.as_ref())?,
+            drain: config.drain(),
         })
-    }
-
-    /// Takes no new clients from now on.
-    pub(crate) fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether new clients are taken.
-    ///
-    /// # Errors
-    /// `shutdown`, or `unavailable` when the hub is full.
-    pub(crate) fn takes_clients(&self) -> Result<(), Fault> {
-        if self.draining.load(Ordering::Relaxed) {
-            return Err(Code::Shutdown.into());
-        }
-        if !self.acceptor.accepting() {
-            return Err(Fault::new(Code::Unavailable, "The hub takes no new clients now"));
-        }
-        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn info(app: &App, headers: &HeaderMap, standing: &Standing, peer: Ip
 pub(super) fn websocket(app: &App, info: LinkInfo, request: &Request<Incoming>) -> Reply {
     match crosspoint_websocket::upgrade(request) {
         Ok((response, accept)) => {
-            if let Err(fault) = app.takes_clients() {
+            if let Err(fault) = app.hub.takes_clients() {
                 return reply::fault(&fault);
             }
             let (acceptor, config) = (app.acceptor.clone(), app.websocket);
@@ -52,7 +52,7 @@ pub(super) fn websocket(app: &App, info: LinkInfo, request: &Request<Incoming>) 
 
 /// `POST /sse`
 pub(super) async fn open(app: &App, info: LinkInfo, body: Incoming) -> Reply {
-    match app.takes_clients() {
+    match app.hub.takes_clients() {
         Ok(()) => sse(app.sse.open(info, body).await),
         Err(fault) => reply::fault(&fault),
     }
@@ -65,7 +65,7 @@ pub(super) async fn uplink(app: &App, link: &str, body: Incoming) -> Reply {
 
 /// `GET /rooms/{room}/events`
 pub(super) async fn subscribe(app: &App, info: LinkInfo, room: String, request: &Request<Incoming>) -> Reply {
-    match wanted(room, request).and_then(|wanted| app.takes_clients().map(|()| wanted)) {
+    match wanted(room, request) {
         Ok(wanted) => sse(app.sse.subscribe(LinkInfo { subscribe: Some(wanted), ..info }).await),
         Err(fault) => reply::fault(&fault),
     }

@@ -1,12 +1,15 @@
 //! `GET /metrics`: counters and gauges in the Prometheus text format, version 0.0.4.
 
+mod text;
+mod transports;
+
 use super::app::App;
 use super::reply::{self, Reply};
 use super::route::Route;
 use http::StatusCode;
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use text::Text;
 
 /// What the front counts.
 #[derive(Default)]
@@ -31,47 +34,38 @@ impl HttpCounters {
 
 /// Everything there is to count.
 pub(super) fn metrics(app: &App) -> Reply {
-    let mut out = String::with_capacity(4096);
-    let stats = app.hub.stats();
-    let sse = app.sse.links() as u64;
-    head(&mut out, "links", "gauge", "Links now, by transport");
-    for (transport, n) in [("sse", sse), ("websocket", stats.links.saturating_sub(sse))] {
-        let _ = writeln!(out, "crosspoint_links{{transport=\"{transport}\"}} {n}");
-    }
-    if let Ok(Value::Object(fields)) = serde_json::to_value(&stats) {
+    let mut out = Text(String::with_capacity(16 << 10));
+    transports::write(&mut out, &app.hub.reach(), &app.hub.admission());
+    if let Ok(Value::Object(fields)) = serde_json::to_value(app.hub.stats()) {
         for (name, value) in fields.iter().filter(|(name, _)| *name != "links") {
             let words = name.replace('_', " ");
             match GAUGES.contains(&name.as_str()) {
-                true => {
-                    head(&mut out, name, "gauge", &format!("{words} now"));
-                    let _ = writeln!(out, "crosspoint_{name} {value}");
-                }
+                true => out.single(name, "gauge", &format!("{words} now"), value),
                 false => {
-                    head(&mut out, &format!("{name}_total"), "counter", &format!("{words} since the start"));
-                    let _ = writeln!(out, "crosspoint_{name}_total {value}");
+                    out.single(
+                        &format!("{name}_total"),
+                        "counter",
+                        &format!("{words} since the start"),
+                        value,
+                    );
                 }
             }
         }
     }
     let http = &app.counters;
-    head(&mut out, "http_connections", "gauge", "HTTP connections now");
-    let _ = writeln!(out, "crosspoint_http_connections {}", http.connections.load(Relaxed));
-    head(&mut out, "http_connections_total", "counter", "HTTP connections accepted");
-    let _ = writeln!(out, "crosspoint_http_connections_total {}", http.accepted.load(Relaxed));
-    head(&mut out, "http_responses_total", "counter", "HTTP responses by route and class of status");
+    out.single("http_connections", "gauge", "HTTP connections now", http.connections.load(Relaxed));
+    let accepted = http.accepted.load(Relaxed);
+    out.single("http_connections_total", "counter", "HTTP connections accepted", accepted);
+    let name = "http_responses_total";
+    out.head(name, "counter", "HTTP responses by route and class of status");
     for (label, row) in Route::LABELS.iter().zip(&http.responses) {
         for (class, n) in row.iter().enumerate().map(|(c, n)| (c, n.load(Relaxed))).filter(|(_, n)| *n > 0) {
-            let _ =
-                writeln!(out, "crosspoint_http_responses_total{{route=\"{label}\",class=\"{class}xx\"}} {n}");
+            out.line(name, &[("route", label), ("class", &format!("{class}xx"))], n);
         }
     }
-    reply::with(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out)
+    reply::with(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out.0)
 }
 
 /// The fields of the hub's statistics that go up and down.
 const GAUGES: [&str; 8] =
     ["links", "links_waiting", "sessions", "users", "rooms", "services", "requests_waiting", "timers"];
-
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP crosspoint_{name} {help}\n# TYPE crosspoint_{name} {kind}");
-}

@@ -5,7 +5,7 @@ use super::body;
 use super::reply::{self, Reply};
 use crosspoint_core::limits::ClientLimits;
 use crosspoint_core::negotiate::{Failed, Ranking, rank};
-use crosspoint_core::{Code, Fault, Raw, VERSION};
+use crosspoint_core::{Code, Fault, LinkInfo, Raw, VERSION};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
@@ -36,18 +36,20 @@ struct Answer {
     ranking: Ranking,
     heartbeat_ms: u64,
     limits: ClientLimits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
 }
 
 /// Answers a negotiation.
-pub(super) async fn negotiate(app: &App, token: Option<String>, body: Incoming) -> Reply {
-    match answer(app, token, body).await {
+pub(super) async fn negotiate(app: &App, info: LinkInfo, body: Incoming) -> Reply {
+    match answer(app, info, body).await {
         Ok(answer) => reply::json(&answer),
         Err(fault) => reply::fault(&fault),
     }
 }
 
-async fn answer(app: &App, token: Option<String>, body: Incoming) -> Result<Answer, Fault> {
-    app.takes_clients()?;
+async fn answer(app: &App, info: LinkInfo, body: Incoming) -> Result<Answer, Fault> {
+    app.hub.takes_clients()?;
     let body = body::read(body, BYTES_MAX).await?;
     let ask: Ask = serde_json::from_slice(&body).map_err(|e| Fault::new(Code::BadRequest, e.to_string()))?;
     if ask.version != VERSION {
@@ -56,17 +58,19 @@ async fn answer(app: &App, token: Option<String>, body: Incoming) -> Result<Answ
     if ask.transports.len() > LIST_MAX || ask.failed.len() > LIST_MAX {
         return Err(Fault::new(Code::LimitExceeded, format!("A list may have {LIST_MAX} entries")));
     }
-    let grant = match token {
+    let grant = match info.token {
         Some(token) => app.auth.verify(&token)?,
         None => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
     };
     let limits = app.hub.limits();
+    let ranking = rank(&grant.user, &ask.transports, &ask.failed, &app.negotiation);
     Ok(Answer {
         version: VERSION,
         ticket: app.hub.ticket(grant)?,
         ticket_ms: limits.ticket_ms,
-        ranking: rank(&ask.transports, &ask.failed, &app.negotiation),
+        ranking,
         heartbeat_ms: limits.heartbeat_ms,
         limits: limits.for_client(),
+        network: info.remote.map(|address| app.networks.name(address)),
     })
 }

@@ -6,6 +6,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
 use http::{Response, StatusCode};
 use serde::Serialize;
 
+/// What `Retry-After` says where the fault says nothing better, ms.
+const RETRY_AFTER_MS: u64 = 1_000;
+
 pub(crate) type Reply = Response<Body>;
 
 /// 200 with JSON.
@@ -42,7 +45,8 @@ pub(crate) fn fault(fault: &Fault) -> Reply {
 pub(crate) fn faulty(status: StatusCode, fault: &Fault, body: &impl Serialize) -> Reply {
     let mut reply = json(body);
     *reply.status_mut() = status;
-    if let Some(ms) = fault.retry_after_ms {
+    let passes = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    if let Some(ms) = fault.retry_after_ms.or(passes.then_some(RETRY_AFTER_MS)) {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
     }
     if status == StatusCode::UNAUTHORIZED {

@@ -17,6 +17,8 @@ pub(crate) enum Route {
     ApiUser(String),
     ApiSessionEvents(String),
     ApiSession(String),
+    ApiTransports,
+    ApiDrain,
     Health,
     Ready,
     Metrics,
@@ -62,6 +64,8 @@ impl Route {
         }
         match *rest {
             ["rooms"] => Route::ApiRooms,
+            ["transports"] => Route::ApiTransports,
+            ["drain"] => Route::ApiDrain,
             ["rooms", room, "events"] => Route::ApiPublish(room.into()),
             ["rooms", room, "history"] => Route::ApiHistory(room.into()),
             ["rooms", room, "presence"] => Route::ApiPresence(room.into()),
@@ -78,6 +82,7 @@ impl Route {
             Route::Negotiate | Route::SseOpen | Route::SseLink(_) => "POST",
             Route::ApiPublish(_) | Route::ApiUser(_) | Route::ApiSessionEvents(_) => "POST",
             Route::ApiSession(_) => "DELETE",
+            Route::ApiDrain => "GET, HEAD, POST, DELETE",
             Route::WebSocket | Route::RoomStream(_) => "GET",
             _ => "GET, HEAD",
         }
@@ -110,7 +115,9 @@ impl Route {
             | Route::ApiRooms
             | Route::ApiUser(_)
             | Route::ApiSessionEvents(_)
-            | Route::ApiSession(_) => "api",
+            | Route::ApiSession(_)
+            | Route::ApiTransports
+            | Route::ApiDrain => "api",
             Route::Health | Route::Ready | Route::Metrics => "operations",
             Route::Demo(_) | Route::Sdk(_) => "files",
             Route::Nowhere => "nowhere",
@@ -165,6 +172,8 @@ mod tests {
             "/nope",
             "/rooms/r/events",
             "/api/v1/rooms",
+            "/api/v1/drain",
+            "/api/v1/transports",
         ] {
             assert!(Route::LABELS.contains(&Route::of(path).label()), "{path}");
         }

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::origin::Standing;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{api, caller, files, links, metrics, negotiate};
+use super::{api, files, links, metrics, negotiate};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -43,11 +43,11 @@ pub(super) async fn answer(app: &App, passed: Passed, peer: IpAddr, request: Req
         Route::SseLink(link) => links::uplink(app, &link, request.into_body()).await,
         Route::RoomStream(room) => links::subscribe(app, info(), room, &request).await,
         Route::Negotiate => {
-            let token = caller::token(request.headers(), &standing);
-            negotiate::negotiate(app, token, request.into_body()).await
+            let info = info();
+            negotiate::negotiate(app, info, request.into_body()).await
         }
         Route::Health => reply::with(StatusCode::OK, "text/plain", "ok\n"),
-        Route::Ready => match app.takes_clients() {
+        Route::Ready => match app.hub.takes_clients() {
             Ok(()) => reply::with(StatusCode::OK, "text/plain", "ready\n"),
             Err(fault) => {
                 let mut reply = reply::fault(&fault);
