@@ -1,5 +1,6 @@
 //! An acceptor that sends every message back as it came, for tests of transports without a hub.
 
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ impl LinkPeer for Peer {
         self.count.send_replace(waiting.len());
         if waiting.len() < WAITING_MAX { Flow::Continue } else { Flow::Wait }
     }
+
+    fn datagram(&self, _: Bytes) {}
 
     fn turn(&self) {
         self.send();

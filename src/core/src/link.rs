@@ -73,6 +73,8 @@ pub struct LinkInfo {
     pub remote: Option<IpAddr>,
     /// A token from the request's header or cookie.
     pub token: Option<String>,
+    /// Frames go up by requests beside the link, so that what comes up shows nothing of the way down.
+    pub one_way: bool,
     /// Set on a plain event stream: no hello, join this at once.
     pub subscribe: Option<Subscribe>,
 }
@@ -133,6 +135,10 @@ pub trait LinkSender: Send + Sync {
 pub trait LinkPeer: Send + Sync {
     /// A message came. `seq` is the number of the frame if the transport's uplink numbers its batches (SSE), else `None`.
     fn receive(&self, seq: Option<u64>, message: Message) -> Flow;
+
+    /// A message came by a way without order (a datagram). Only volatile frames of a session that is there are taken; anything else
+    /// has no effect.
+    fn datagram(&self, text: Bytes);
 
     /// The batch that was read is over: what it caused to be sent leaves now.
     fn turn(&self);

@@ -31,6 +31,7 @@ pub struct OutFrame {
     position: Option<Position>,
     /// Whether it has a place in the session's sequence.
     counted: bool,
+    volatile: bool,
     slots: [OnceLock<Bytes>; 2],
 }
 
@@ -49,6 +50,7 @@ impl OutFrame {
             payload: frame.payload.clone(),
             position: None,
             counted: frame.counted(),
+            volatile: frame.volatile.is_some(),
             slots: Default::default(),
         }
     }
@@ -56,6 +58,28 @@ impl OutFrame {
     /// Encodes a frame of this type and data.
     pub fn with(kind: &str, data: &impl Serialize) -> SharedFrame {
         Arc::new(OutFrame::new(&Frame::with(kind, data)))
+    }
+
+    /// A beat: no frame, only a sign of life. There is one for all links.
+    pub fn beat() -> SharedFrame {
+        static BEAT: OnceLock<SharedFrame> = OnceLock::new();
+        let beat = || {
+            let json = Bytes::from_static(Frame::BEAT);
+            OutFrame {
+                json,
+                payload: None,
+                position: None,
+                counted: false,
+                volatile: false,
+                slots: Default::default(),
+            }
+        };
+        BEAT.get_or_init(|| Arc::new(beat())).clone()
+    }
+
+    /// Whether it is a beat.
+    pub fn is_beat(&self) -> bool {
+        *self.json == *Frame::BEAT
     }
 
     /// The JSON text; without the payload where there is one.
@@ -76,6 +100,11 @@ impl OutFrame {
     /// Whether it has a place in the session's sequence.
     pub fn counted(&self) -> bool {
         self.counted
+    }
+
+    /// Whether it may be lost, doubled or overtaken: datagrams may carry it.
+    pub fn volatile(&self) -> bool {
+        self.volatile
     }
 
     /// What an outbox is charged for it, in bytes.
@@ -197,6 +226,7 @@ impl Draft {
             payload: self.payload,
             position,
             counted: self.volatile.is_none(),
+            volatile: self.volatile.is_some(),
             slots: Default::default(),
         };
         Event {

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use crosspoint_core::link::BoxFuture;
 use crosspoint_core::session::{Kind, Session, Taken};
 use crosspoint_core::{
@@ -207,6 +208,8 @@ impl LinkPeer for Peer {
         }
         if *self.full.borrow() { Flow::Wait } else { Flow::Continue }
     }
+
+    fn datagram(&self, _: Bytes) {}
 
     fn turn(&self) {
         self.turns.fetch_add(1, SeqCst);

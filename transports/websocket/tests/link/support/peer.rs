@@ -1,4 +1,5 @@
 use super::within;
+use bytes::Bytes;
 use crosspoint_core::link::BoxFuture;
 use crosspoint_core::{
     Acceptor, Flow, LinkInfo, LinkPeer, LinkSender, Message, OutFrame, SharedFrame, Transport, Wire,
@@ -150,6 +151,8 @@ impl LinkPeer for Peer {
             _ => Flow::Continue,
         }
     }
+
+    fn datagram(&self, _: Bytes) {}
 
     fn turn(&self) {
         self.log(Seen::Turn);

@@ -1,0 +1,224 @@
+//! The UDP port: takes sessions, changes its certificate, ends.
+
+use crate::address::Addresses;
+use crate::certificate::{Certificate, CertificateError, Keeper};
+use crate::codes;
+use crate::config::Config;
+use crate::counters::{Counters, Gauge};
+use crate::door::{self, Gate};
+use crate::session;
+use crosspoint_core::{Acceptor, Code};
+use parking_lot::Mutex;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use wtransport::endpoint::IncomingSession;
+use wtransport::endpoint::endpoint_side::Server;
+use wtransport::quinn::ServerConfig as QuicServerConfig;
+use wtransport::quinn::crypto::rustls::QuicServerConfig as QuicTls;
+use wtransport::tls::rustls;
+use wtransport::{Identity, ServerConfig, tls};
+
+/// Sessions that are being opened, beyond which clients first prove their address (RFC 9000 §8.1.2).
+const UNPROVEN_MAX: u64 = 32;
+/// How long closed connections may take to end.
+const END_WITHIN: Duration = Duration::from_secs(2);
+/// The wait after a certificate could not be made.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Why an endpoint did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The certificate can't be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The socket can't be used.
+    #[error(transparent)]
+    Socket(#[from] io::Error),
+}
+
+/// A running endpoint. Dropping it cuts all its links.
+pub struct Endpoint {
+    addr: SocketAddr,
+    counters: Arc<Counters>,
+    hashes: Arc<Mutex<Vec<[u8; 32]>>>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Endpoint {
+    /// Takes sessions on this socket; links go to `acceptor`. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the certificate or the socket can't be used.
+    pub async fn start(
+        socket: UdpSocket,
+        certificate: Certificate,
+        config: Config,
+        gate: Arc<dyn Gate>,
+        acceptor: Arc<dyn Acceptor>,
+    ) -> Result<Endpoint, StartError> {
+        let addr = socket.local_addr()?;
+        let keeper = Keeper::new(certificate, SystemTime::now()).await?;
+        let quic = server_config(keeper.current(), &config)?;
+        socket.set_nonblocking(true)?;
+        let built = ServerConfig::builder().with_bind_socket(socket).build_with_quic_config(quic);
+        let endpoint = wtransport::Endpoint::server(built)?;
+        let counters = Arc::<Counters>::default();
+        let hashes = Arc::new(Mutex::new(keeper.hashes()));
+        let (stop, stopped) = watch::channel(false);
+        let addresses = Addresses::new(config.per_address);
+        let shared = Arc::new(Shared { config, gate, acceptor, counters: counters.clone(), addresses });
+        let task = tokio::spawn(run(endpoint, keeper, shared, hashes.clone(), stopped));
+        Ok(Endpoint { addr, counters, hashes, stop, task })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// SHA-256 of the certificate in force and of the next one; none where authorities vouch for it.
+    pub fn certificate_hashes(&self) -> Vec<[u8; 32]> {
+        self.hashes.lock().clone()
+    }
+
+    /// Takes no more sessions, closes what is left with `shutdown`, and frees the port.
+    pub async fn close(mut self) {
+        self.stop.send_replace(true);
+        if timeout(2 * END_WITHIN, &mut self.task).await.is_err() {
+            tracing::warn!("WebTransport connections did not end in time");
+        }
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What all sessions share.
+struct Shared {
+    config: Config,
+    gate: Arc<dyn Gate>,
+    acceptor: Arc<dyn Acceptor>,
+    counters: Arc<Counters>,
+    addresses: Arc<Addresses>,
+}
+
+async fn run(
+    endpoint: wtransport::Endpoint<Server>,
+    mut keeper: Keeper,
+    shared: Arc<Shared>,
+    hashes: Arc<Mutex<Vec<[u8; 32]>>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut sessions = JoinSet::new();
+    let mut look_at = Instant::now() + keeper.look_in();
+    loop {
+        tokio::select! {
+            // After a close `accept` would panic: the loop is left first.
+            () = told_to_stop(&mut stopped) => break,
+            incoming = endpoint.accept() => take(incoming, &shared, &mut sessions),
+            Some(_) = sessions.join_next() => {}
+            () = sleep_until(look_at) => {
+                look_at = Instant::now() + match keeper.change(SystemTime::now()).await {
+                    Ok(changed) => {
+                        if changed {
+                            renew(&endpoint, &keeper, &shared);
+                            *hashes.lock() = keeper.hashes();
+                        }
+                        keeper.look_in()
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the WebTransport certificate stays as it is");
+                        RETRY
+                    }
+                };
+            }
+        }
+    }
+    // The hub has told them all why.
+    let ended = async { while sessions.join_next().await.is_some() {} };
+    let _ = timeout(END_WITHIN, ended).await;
+    endpoint.close(codes::close(Code::Shutdown), Code::Shutdown.name().as_bytes());
+    sessions.shutdown().await;
+    let _ = timeout(END_WITHIN, endpoint.wait_idle()).await;
+}
+
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // An endpoint that was dropped stops too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// New connections get the new certificate; those that are there go on with theirs.
+fn renew(endpoint: &wtransport::Endpoint<Server>, keeper: &Keeper, shared: &Shared) {
+    let renewed =
+        server_config(keeper.current(), &shared.config).map_err(|e| e.to_string()).and_then(|quic| {
+            // The address is not looked at: the socket stays.
+            let any = ServerConfig::builder().with_bind_default(0).build_with_quic_config(quic);
+            endpoint.reload_config(any, false).map_err(|e| e.to_string())
+        });
+    match renewed {
+        Ok(()) => {
+            shared.counters.rotations.fetch_add(1, Relaxed);
+            tracing::info!("WebTransport has a new certificate");
+        }
+        Err(error) => tracing::error!(error, "the WebTransport certificate stays as it is"),
+    }
+}
+
+fn take(incoming: IncomingSession, shared: &Arc<Shared>, sessions: &mut JoinSet<()>) {
+    let counters = &shared.counters;
+    let opening = counters.opening.load(Relaxed);
+    if opening >= UNPROVEN_MAX && !incoming.remote_address_validated() {
+        return incoming.retry();
+    }
+    let place = shared.addresses.enter(incoming.remote_address().ip());
+    let Some(place) = place.filter(|_| sessions.len() < shared.config.sessions_max) else {
+        counters.refused.fetch_add(1, Relaxed);
+        return incoming.refuse();
+    };
+    let gauge = Gauge::new(counters, |c| &c.opening);
+    let shared = shared.clone();
+    sessions.spawn(async move {
+        let Shared { config, gate, acceptor, counters, .. } = &*shared;
+        let opened = door::open(incoming, place, &**gate, config).await;
+        drop(gauge);
+        match opened {
+            Some(opened) => Box::pin(session::run(opened, &**acceptor, config, counters)).await,
+            None => drop(counters.refused.fetch_add(1, Relaxed)),
+        }
+    });
+}
+
+/// TLS 1.3 with this certificate, and QUIC with our bounds. Unlike the library's own builder it fails where the files are wrong.
+fn server_config(identity: Identity, config: &Config) -> Result<QuicServerConfig, CertificateError> {
+    let wrong = |e: &dyn std::fmt::Display| CertificateError::Pair(e.to_string());
+    let chain = identity.certificate_chain().as_slice().iter();
+    let chain = chain.map(|leaf| rustls::pki_types::CertificateDer::from(leaf.der().to_vec())).collect();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(identity.private_key().secret_der().to_vec())
+        .map_err(|e| wrong(&e))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|e| wrong(&e))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|e| wrong(&e))?;
+    tls.alpn_protocols = vec![tls::WEBTRANSPORT_ALPN.to_vec()];
+    let mut quic = QuicServerConfig::with_crypto(Arc::new(QuicTls::try_from(tls).map_err(|e| wrong(&e))?));
+    quic.transport_config(config.quic());
+    Ok(quic)
+}

@@ -1,0 +1,159 @@
+//! The life of one link.
+
+use crate::address::Place;
+use crate::codes;
+use crate::config::Config;
+use crate::counters::{Counters, Gauge};
+use crate::decode::Decoder;
+use crate::door::Opened;
+use crate::link::{Link, Next};
+use crate::strays;
+use crosspoint_core::{Acceptor, Code, Fault, Flow, LinkPeer, OutFrame, Transport};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use tokio::time::sleep;
+use wtransport::{Connection, RecvStream, SendStream};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Of a connection's streams the link's goes first.
+const PRIORITY: i32 = 1;
+
+/// However a link ends, all that hangs on it ends with it.
+struct Ending {
+    link: Arc<Link>,
+    peer: Arc<dyn LinkPeer>,
+    connection: Connection,
+    _gauge: Gauge,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let code = self.link.code();
+        self.link.end();
+        self.connection.close(codes::close(code), code.name().as_bytes());
+        self.peer.down();
+    }
+}
+
+/// Runs a link until it is over.
+pub(crate) async fn run(opened: Opened, acceptor: &dyn Acceptor, config: &Config, counters: &Arc<Counters>) {
+    let Opened { connection, send, receive, mut info, place } = opened;
+    info.transport = Some(Transport::WebTransport);
+    let link = Arc::new(Link::new(connection.clone(), counters.clone()));
+    let peer = acceptor.link_up(info, link.clone());
+    let ending = Ending { link, peer, connection, _gauge: Gauge::new(counters, |c| &c.links) };
+    let Ending { link, peer, connection, .. } = &ending;
+    let fail = |code: Code| link.say_close(code, Some(&OutFrame::with("hub:close", &Fault::from(code))));
+    let reading = async {
+        match read(receive, &**peer, config).await {
+            Read::Over => return,
+            Read::Stop => {}
+            Read::TooLarge => fail(Code::FrameTooLarge),
+        }
+        pending().await
+    };
+    let rejecting = async {
+        if let Some(code) = strays::reject(connection, &place, counters).await {
+            fail(code);
+        }
+        pending::<()>().await
+    };
+    let closing = async {
+        link.told_to_close().await;
+        // What was begun may still leave, and the client may close with the code it is told.
+        sleep(config.close_wait).await;
+    };
+    tokio::select! {
+        () = reading => {}
+        () = write(send, link, &**peer, connection) => {}
+        () = listen(connection, &**peer, &place, counters) => {}
+        () = rejecting => {}
+        () = closing => {}
+        _ = connection.closed() => {}
+    }
+}
+
+/// How reading ends.
+enum Read {
+    /// The stream is over, and with it the link.
+    Over,
+    /// The hub has closed the link.
+    Stop,
+    /// The client sends what is too large.
+    TooLarge,
+}
+
+async fn read(mut stream: RecvStream, peer: &dyn LinkPeer, config: &Config) -> Read {
+    let mut decoder = Decoder::new(config.frame_bytes_max);
+    loop {
+        let Ok(Some(chunk)) = stream.quic_stream_mut().read_chunk(READ_BYTES, true).await else {
+            return Read::Over;
+        };
+        let mut bytes = chunk.bytes;
+        loop {
+            let flow = match decoder.next(&mut bytes) {
+                Ok(Some(message)) => peer.receive(None, message),
+                Ok(None) => break peer.turn(),
+                Err(_) => {
+                    peer.turn();
+                    return Read::TooLarge;
+                }
+            };
+            match flow {
+                Flow::Continue => {}
+                Flow::Wait => {
+                    peer.turn();
+                    peer.ready().await;
+                }
+                Flow::Stop => {
+                    peer.turn();
+                    return Read::Stop;
+                }
+            }
+        }
+    }
+}
+
+/// Writes what the hub sends; returns when the stream takes no more.
+async fn write(mut stream: SendStream, link: &Link, peer: &dyn LinkPeer, connection: &Connection) {
+    stream.set_priority(PRIORITY);
+    let stream = stream.quic_stream_mut();
+    let mut heard = 0;
+    loop {
+        match link.next().await {
+            Next::Write(bytes) => {
+                if stream.write_chunk(bytes).await.is_err() {
+                    return;
+                }
+            }
+            Next::Room => peer.writable(),
+            Next::Probe => {
+                // QUIC has asked for it by itself meanwhile.
+                let packets = connection.quic_connection().stats().udp_rx.datagrams;
+                if std::mem::replace(&mut heard, packets) != packets {
+                    peer.alive();
+                }
+            }
+            Next::Close => {
+                // Fails only on a stream that is gone already.
+                let _ = stream.finish();
+                pending().await
+            }
+        }
+    }
+}
+
+/// Takes datagrams until the connection ends.
+async fn listen(connection: &Connection, peer: &dyn LinkPeer, place: &Place, counters: &Counters) {
+    while let Ok(datagram) = connection.receive_datagram().await {
+        counters.datagrams_in.fetch_add(1, Relaxed);
+        if place.datagram() {
+            peer.datagram(datagram.payload());
+            peer.turn();
+        } else {
+            counters.datagrams_dropped.fetch_add(1, Relaxed);
+        }
+    }
+}
