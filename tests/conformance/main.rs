@@ -17,6 +17,7 @@ mod posts;
 mod presence;
 mod requests;
 mod rooms;
+mod services;
 mod support;
 mod tickets;
 
@@ -76,6 +77,8 @@ each! {
             volatile_messages_are_delivered_uncounted direct_messages_need_a_grant;
         requests: a_request_gets_its_answer a_repeated_request_is_asked_once nobody_answers_for_another
             a_request_without_answer_ends requests_under_way_have_a_number a_service_keeps_its_askers;
+        services: who_watches_a_session_is_told_of_its_end a_service_publishes_for_a_session
+            direct_messages_and_answers_follow_the_events_before_them;
         grants: a_grant_names_its_rooms a_session_ends_with_its_token_unless_it_gets_a_new_one;
         ends: a_goodbye_ends_the_session_at_once a_backend_can_end_a_session a_quiet_client_is_asked
             a_silent_link_is_given_up_and_not_its_session a_hub_that_ends_asks_to_move_and_then_closes;

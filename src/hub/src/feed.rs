@@ -37,6 +37,7 @@ impl Feed for HubFeed {
             Some(("session", session)) => hub.session(session).into_iter().collect(),
             _ => vec![],
         };
+        cells.iter().for_each(|cell| turn::events_first(&hub, cell));
         hub.send_all(&cells, frame);
         cells.len()
     }

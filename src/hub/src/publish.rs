@@ -32,7 +32,7 @@ impl Hub {
             }
             Err(fault) => return self.fail(cell, &Asked::of(&frame), fault),
         };
-        let from = From::session(&cell.user, &cell.name);
+        let from = self.publisher(cell, &frame);
         let wants_reply = frame.volatile.is_none();
         let asked = Asked::of(&frame);
         let draft = Draft {
@@ -65,6 +65,17 @@ impl Hub {
             }
             Answer::Later(rest) => Step::Wait(Box::pin(async move { tell(rest.await) })),
         }
+    }
+
+    /// Whose event it is: a service may publish for a session.
+    fn publisher(&self, cell: &Cell, frame: &Frame) -> From {
+        let named = frame.from.as_ref().and_then(|from| from.session.as_deref());
+        let other = match named {
+            Some(name) if !cell.state.lock().services.is_empty() => self.session(name),
+            _ => None,
+        };
+        let cell = other.as_deref().unwrap_or(cell);
+        From::session(&cell.user, &cell.name)
     }
 
     fn count_publish(&self, result: &Result<Published, Fault>) {

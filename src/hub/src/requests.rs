@@ -185,6 +185,7 @@ impl Hub {
             }
             (None, _) => match target {
                 Some(target) => {
+                    turn::events_first(self, &target);
                     self.send_to(&target, Arc::new(OutFrame::new(&message(None))));
                     Step::Done
                 }
@@ -293,6 +294,7 @@ impl Hub {
         drop(table);
         change_requests(cell, 1);
         self.stats.requests.fetch_add(1, Ordering::Relaxed);
+        turn::events_first(self, &target);
         self.send_to(&target, message(&request));
         let wait = timeout_ms.unwrap_or(self.limits.request_ms).min(self.limits.request_ms_max);
         self.timers.set(now + wait, Timer::Request(request));
@@ -330,6 +332,7 @@ impl Hub {
         table.settle(self.clock.now(), r.key, outcome);
         drop(table);
         change_requests(&r.asker, -1);
+        turn::events_first(self, &r.asker);
         self.send_to(&r.asker, frame);
         true
     }

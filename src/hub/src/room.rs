@@ -77,6 +77,11 @@ impl Room {
         !self.scheduled.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether events wait for some turn's end.
+    pub(crate) fn waits(&self) -> bool {
+        self.scheduled.load(Ordering::Acquire)
+    }
+
     /// Moves what is queued into the members' outboxes, and puts each member that has to send now on the list. Returns how many deliveries that makes.
     pub(crate) fn distribute(&self, dirty: &mut Vec<Arc<Cell>>) -> u64 {
         let members = self.members.lock();

@@ -31,6 +31,15 @@ pub(crate) fn room(room: Arc<Room>) {
     TURN.with_borrow_mut(|t| t.rooms.push(room));
 }
 
+/// Events that the hub took before a direct message to this session go before it.
+pub(crate) fn events_first(hub: &Hub, cell: &Arc<Cell>) {
+    let waiting = cell.state.lock().rooms.waiting();
+    for room in waiting {
+        let deliveries = TURN.with_borrow_mut(|t| room.distribute(&mut t.cells));
+        hub.stats.deliveries.fetch_add(deliveries, Ordering::Relaxed);
+    }
+}
+
 pub(crate) fn cell(cell: &Arc<Cell>) {
     if cell.mark_dirty() {
         TURN.with_borrow_mut(|t| t.cells.push(cell.clone()));
