@@ -25,6 +25,8 @@ pub struct Options {
     /// Looks for a transport that the hub ranks higher, in the background, and moves up to it. Not after a
     /// [`move_to`](crate::Client::move_to), until the link is lost. Default `true`.
     pub auto_upgrade: bool,
+    /// Goes where the hub sends its clients (when it is being maintained, say), though never from `https` to `http`. Default `true`.
+    pub redirect: bool,
     /// The waits between attempts.
     pub backoff: BackoffOptions,
     /// How long [`Client::ready`](crate::Client::ready) waits. Default 30 s.
@@ -33,6 +35,9 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long a reply is waited for. Default 30 s.
     pub reply_timeout: Duration,
+    /// How often a link that is quiet shows that it lives, unless the hub wants it less often; about two seconds more without such a
+    /// sign, and the client takes another link. Zero: a dead link is noticed by the hub's heartbeat only. Default 2.5 s.
+    pub beat: Duration,
     /// Frames that may wait for their acknowledgement or reply. Default 4096.
     pub queue_max: usize,
     /// Events that wait for each reader; when a reader's queue is full, the links are not read any further. Default 1024.
@@ -54,10 +59,12 @@ impl Options {
             transports: Transport::ALL.to_vec(),
             negotiate: true,
             auto_upgrade: true,
+            redirect: true,
             backoff: BackoffOptions::default(),
             ready_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             reply_timeout: Duration::from_secs(30),
+            beat: Duration::from_millis(2_500),
             queue_max: 4096,
             events_max: 1024,
             roots_pem: vec![],

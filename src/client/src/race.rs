@@ -3,6 +3,7 @@
 //! then. At any time at most one hello is under way. No I/O: what to do comes out of [`Race::poll`].
 
 use crate::plan::Candidate;
+use crosspoint_core::report::AttemptData;
 use crosspoint_core::{Code, Fault, Retry};
 use std::collections::VecDeque;
 
@@ -22,6 +23,9 @@ struct Runner {
     /// When it starts, or is given up.
     due: u64,
     fault: Option<Fault>,
+    /// When its link was opened, and when it was given up for a fault.
+    began: Option<u64>,
+    failed_at: u64,
     /// It showed by a probe that its path works.
     trusted: bool,
 }
@@ -56,6 +60,8 @@ impl Race {
             candidate,
             phase: Phase::Waiting,
             fault: None,
+            began: None,
+            failed_at: 0,
             trusted: false,
         };
         let runners: Vec<_> = candidates.into_iter().map(runner).collect();
@@ -81,6 +87,20 @@ impl Race {
         self.runners.iter().filter_map(|r| r.fault.as_ref().map(|f| (&r.candidate, f)))
     }
 
+    /// What was tried and how it ended so far, for the hub's counters; the one that is left has won.
+    pub(crate) fn attempts(&self, now: u64) -> impl Iterator<Item = AttemptData<'static>> {
+        self.runners.iter().filter_map(move |r| {
+            let began = r.began?;
+            let (outcome, ended) = match (&r.fault, r.phase) {
+                (Some(fault), _) => (fault.code.name(), r.failed_at),
+                (None, Phase::Over) => ("overtaken", now),
+                (None, _) => ("won", now),
+            };
+            let ms = Some(ended.saturating_sub(began));
+            Some(AttemptData { transport: r.candidate.transport.name().into(), outcome: outcome.into(), ms })
+        })
+    }
+
     /// The runner's path carries both directions.
     pub(crate) fn proven(&mut self, now: u64, runner: usize) {
         let r = &mut self.runners[runner];
@@ -93,7 +113,7 @@ impl Race {
             if self.runners[greeted].trusted {
                 return;
             }
-            self.give_up(greeted, Fault::new(Code::Timeout, "another transport was quicker"));
+            self.give_up(now, greeted, Fault::new(Code::Timeout, "another transport was quicker"));
         }
         self.greet(now, runner);
     }
@@ -104,10 +124,11 @@ impl Race {
             return;
         }
         let was_greeted = self.greeted == Some(runner);
-        let retry = fault.retry;
-        self.give_up(runner, fault.clone());
-        if was_greeted && matches!(retry, Retry::Never | Retry::Refresh) {
-            // A hello that was understood and refused would be refused everywhere.
+        let everywhere = matches!(fault.retry, Retry::Never | Retry::Refresh);
+        let elsewhere = fault.retry_after_ms.is_some() || fault.address.is_some();
+        self.give_up(now, runner, fault.clone());
+        if was_greeted && (everywhere || elsewhere) {
+            // A hello that was understood and refused would be refused by any way.
             self.finish(fault);
         } else {
             self.next(now);
@@ -196,11 +217,13 @@ impl Race {
     fn enter(&mut self, now: u64, runner: usize, phase: Phase) {
         let r = &mut self.runners[runner];
         r.phase = phase;
+        r.began.get_or_insert(now);
         r.due = now.saturating_add(r.candidate.deadline_ms);
     }
 
-    fn give_up(&mut self, runner: usize, fault: Fault) {
+    fn give_up(&mut self, now: u64, runner: usize, fault: Fault) {
         self.runners[runner].fault = Some(fault);
+        self.runners[runner].failed_at = now;
         self.close(runner);
     }
 

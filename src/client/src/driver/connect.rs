@@ -1,6 +1,7 @@
 //! How a client gets its link, and gets it back: negotiation, race, fallback, and waits between attempts.
 
 use super::Driver;
+use super::detour::QUICK_MS;
 use super::millis;
 use super::racing::Racing;
 use crate::backoff::Backoff;
@@ -93,6 +94,12 @@ impl Connect {
         (self.attempt, self.retry_at) = (None, u64::MAX);
     }
 
+    /// What is known of the hub is of another one now.
+    pub(super) fn forget_hub(&mut self) {
+        (self.negotiated, self.ticket_until) = (None, 0);
+        self.candidates.clear();
+    }
+
     pub(super) fn stop(&mut self) {
         self.pause();
         (self.racing, self.current) = (None, None);
@@ -112,6 +119,7 @@ impl Driver {
             return;
         }
         c.retry_at = u64::MAX;
+        self.reporting.begins(self.clock.now());
         let options = &self.shared.options;
         let token = c.tokens.get(options.connect_timeout);
         // A running session needs no ticket; after failures the hub may know better ways.
@@ -147,11 +155,11 @@ impl Driver {
                     self.connect.tokens.set(token);
                 }
                 if let Err(fault) = self.take_offers(now, negotiated) {
-                    return self.failed(fault);
+                    return self.attempt_failed(fault);
                 }
             }
             // The hub doesn't answer there, but perhaps where it did before.
-            Err(fault) if known && fault.retry == Retry::Backoff => {}
+            Err(fault) if known && fault.retry == Retry::Backoff && !says_when_or_where(&fault) => {}
             Err(fault) => return self.failed_and_settle(fault),
         }
         let list = self.plan(&Transport::ALL, now);
@@ -233,13 +241,21 @@ impl Driver {
     }
 
     fn failed_and_settle(&mut self, fault: Fault) {
-        self.failed(fault);
+        self.attempt_failed(fault);
         self.settle();
     }
 
-    /// An attempt failed, or the link was lost: when to try again, if ever.
+    /// An attempt to get a link failed.
+    pub(super) fn attempt_failed(&mut self, fault: Fault) {
+        self.missed();
+        self.failed(fault);
+    }
+
+    /// An attempt failed, or the link was lost: when and where to try again, if ever.
     pub(super) fn failed(&mut self, fault: Fault) {
         let now = self.clock.now();
+        self.reporting.over();
+        let sent_on = self.follow(&fault);
         let c = &mut self.connect;
         c.failures = c.failures.saturating_add(1);
         let over = match fault.retry {
@@ -251,12 +267,20 @@ impl Driver {
             return self.end(fault);
         }
         let may = fault.retry != Retry::Backoff;
-        let at_once = may && c.quick && fault.retry_after_ms.is_none();
+        let at_once = sent_on || (may && c.quick);
         c.quick &= !may;
-        let wait = if at_once { 0 } else { c.backoff.next(fault.retry_after_ms, random::fraction()) };
+        let wait = match fault.retry_after_ms {
+            // Many lose their links at the same time; they don't come back at the same time.
+            None if at_once => (random::fraction() * QUICK_MS) as u64,
+            after => c.backoff.next(after, random::fraction()),
+        };
         c.retry_at = now.saturating_add(wait);
         self.disconnected(&fault);
     }
+}
+
+fn says_when_or_where(fault: &Fault) -> bool {
+    fault.retry_after_ms.is_some() || fault.address.is_some()
 }
 
 /// What the hub's logs and metrics call this client.

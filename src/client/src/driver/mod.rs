@@ -3,10 +3,12 @@
 
 mod command;
 mod connect;
+mod detour;
 mod moving;
 mod outcome;
 mod racing;
 mod replies;
+mod reporting;
 
 pub(crate) use command::Command;
 pub(crate) use replies::fault_in;
@@ -19,8 +21,10 @@ use crate::status::Status;
 use connect::Connect;
 use crosspoint_core::client::{Client as Machine, ClientConfig, Input, LinkId, QueueFull};
 use crosspoint_core::{Code, Fault};
+use detour::Detour;
 use moving::Moving;
 use replies::Replies;
+use reporting::Reporting;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -48,7 +52,9 @@ pub(crate) struct Driver {
     /// Links on their way out.
     closing: JoinSet<()>,
     connect: Connect,
+    detour: Detour,
     moving: Moving,
+    reporting: Reporting,
     replies: Replies,
     status: watch::Sender<Status>,
     /// Places in the queue that the machine's frames take.
@@ -72,8 +78,10 @@ impl Driver {
         let (link_events, events) = mpsc::channel(LINK_EVENTS_MAX);
         let options = &shared.options;
         // The places that `Shared` gives out are what bounds the queue; joins of the machine's own may come on top.
-        let config = ClientConfig { queue_max: usize::MAX, ..ClientConfig::default() };
+        let beat_ms = millis(options.beat);
+        let config = ClientConfig { queue_max: usize::MAX, beat_ms, ..ClientConfig::default() };
         let driver = Driver {
+            detour: Detour::new(base.clone()),
             base,
             tls: Tls::new(options.roots_pem.clone()),
             clock: Clock::new(),
@@ -85,6 +93,7 @@ impl Driver {
             closing: JoinSet::new(),
             connect: Connect::new(options),
             moving: Moving::new(),
+            reporting: Reporting::default(),
             replies: Replies::default(),
             status,
             held: 0,
@@ -138,19 +147,22 @@ impl Driver {
         if stalled {
             return machine;
         }
-        machine.min(self.connect.deadline()).min(self.moving.deadline())
+        machine.min(self.connect.deadline()).min(self.moving.deadline()).min(self.reporting.deadline())
     }
 
     fn tick(&mut self, stalled: bool) {
         let now = self.clock.now();
         if stalled && let Some(link) = self.machine.link() {
             // It is not the hub that is silent: nobody listens.
-            let _ = self.machine.handle(now, Input::Heard { link });
+            let _ = self.machine.handle(now, Input::Unread { link });
         }
         let _ = self.input(Input::Tick);
         if !stalled {
             self.connect_due(now);
             self.moving_due(now);
+            if self.reporting.deadline() <= now {
+                self.report(false);
+            }
         }
         self.settle();
     }
@@ -161,11 +173,13 @@ impl Driver {
         }
         match event {
             LinkEvent::Proven => self.proven(id),
-            LinkEvent::Frame(frame) => {
+            LinkEvent::Frame(frame, bytes) => {
                 self.proven(id);
                 self.learn(&frame);
-                let _ = self.input(Input::Frame { link: id, frame: *frame });
+                let _ = self.input(Input::Frame { link: id, frame: *frame, bytes: bytes as u64 });
             }
+            LinkEvent::Heard => drop(self.input(Input::Heard { link: id })),
+            LinkEvent::Beat => drop(self.input(Input::Beat { link: id })),
             LinkEvent::Acked(received) => drop(self.input(Input::Acked { link: id, received })),
             LinkEvent::Closed(fault) => {
                 self.links.remove(&id);

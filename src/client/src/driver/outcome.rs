@@ -16,6 +16,11 @@ impl Driver {
                     self.overflow(link);
                 }
             }
+            Output::Beat { link } => {
+                if let Some(link) = self.links.get(&link) {
+                    link.beat();
+                }
+            }
             Output::Close { link, code } => {
                 self.finish_link(link, code == Code::Bye);
                 self.gone(link, code.into(), false);
@@ -24,7 +29,10 @@ impl Driver {
                 self.finish_link(link, false);
                 self.gone(link, fault, true);
             }
-            Output::Event { frame } => self.deliver(frame),
+            Output::Event { frame } => {
+                self.report(true);
+                self.deliver(frame);
+            }
             Output::Welcomed { link, session, user, resumed } => self.welcomed(link, session, user, resumed),
             Output::Rejoined { room, data } => self.emit(ClientEvent::Rejoined { room, data }),
             Output::RejoinFailed { room, code } => self.emit(ClientEvent::RejoinFailed { room, code }),
@@ -54,10 +62,11 @@ impl Driver {
     }
 
     /// The limits that a welcome names.
-    pub(super) fn learn(&self, frame: &Frame) {
+    pub(super) fn learn(&mut self, frame: &Frame) {
         if frame.kind == "hub:welcome"
-            && let Ok(Welcome { limits, .. }) = frame.parse()
+            && let Ok(Welcome { limits, reports, .. }) = frame.parse()
         {
+            self.reporting.wanted = reports;
             self.set_limits(limits.frame_bytes_max, limits.post_bytes_max);
         }
     }

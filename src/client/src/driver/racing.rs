@@ -37,6 +37,7 @@ impl Driver {
         done: Option<Done<()>>,
     ) {
         let now = self.clock.now();
+        self.reporting.begins(now);
         let ids = vec![None; candidates.len()];
         let race = Race::new(now, candidates, cautious);
         self.connect.racing = Some(Racing { race, cause, began: now, ids, done });
@@ -91,12 +92,17 @@ impl Driver {
                 }
             }
             Action::Failed(fault) => {
+                let now = self.clock.now();
+                self.reporting.tried(racing.race.attempts(now));
                 if let Some(Racing { done: Some(done), .. }) = self.connect.racing.take() {
                     let _ = done.send(Err(fault.clone()));
                 }
                 match self.connect.current {
-                    Some(_) => self.look(),
-                    None => self.failed(fault),
+                    Some(_) => {
+                        self.reporting.over();
+                        self.look();
+                    }
+                    None => self.attempt_failed(fault),
                 }
             }
         }
@@ -126,8 +132,8 @@ impl Driver {
         let options = &self.shared.options;
         let mut who = Map::new();
         who.insert("client".into(), agent(&options.name));
-        let resuming = self.machine.session().is_some();
-        let fresh = !resuming && self.clock.now() < c.ticket_until;
+        // With a session too: its ticket lets the client in, whatever became of the session.
+        let fresh = self.clock.now() < c.ticket_until;
         let ticket = c.negotiated.as_ref().and_then(|n| n.ticket.as_deref()).filter(|_| fresh);
         match (ticket, c.tokens.known()) {
             (Some(ticket), _) => drop(who.insert("ticket".into(), ticket.into())),
@@ -163,7 +169,12 @@ impl Driver {
         }
         let transport = racing.race.candidate(runner).transport;
         let cause = self.cause_of(racing.cause, transport);
+        self.reporting.tried(racing.race.attempts(now));
+        self.reporting.welcomed(now, id, cause, self.connect.last);
+        self.detour.arrived();
         let c = &mut self.connect;
+        // A ticket opens one session.
+        c.ticket_until = 0;
         for (candidate, fault) in racing.race.failures() {
             c.memory.failed(candidate.transport, fault.code.name(), now);
         }

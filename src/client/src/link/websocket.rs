@@ -1,6 +1,6 @@
 //! RFC 6455, one frame per message.
 
-use super::{Context, LinkEvent, Outbox};
+use super::{Context, LinkEvent, Outbox, Outgoing};
 use crate::net::{Address, Io, Tls, dial, fault_of};
 use crosspoint_core::{Code, Fault, Frame, Retry};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The largest message that is read, in bytes.
@@ -68,21 +68,27 @@ pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> 
 /// Without a hello a refusal is about the way, not about who comes; other ways may do. Only an origin is one everywhere.
 fn refused(fault: Fault) -> Fault {
     let retry = if fault.code == Code::BadOrigin { fault.retry } else { Retry::Backoff };
-    Fault { retry, ..fault }
+    // A proxy that has no room says nothing about the hub.
+    let retry_after_ms = fault.retry_after_ms.filter(|_| fault.code == Code::Shutdown);
+    Fault { retry, retry_after_ms, ..fault }
 }
 
 async fn read(context: &Context, mut messages: impl Stream<Item = Result<Message, Error>> + Unpin) -> Fault {
     loop {
-        let frame = match messages.next().await {
-            Some(Ok(Message::Text(text))) => Frame::decode_text(text.as_bytes()),
-            Some(Ok(Message::Binary(bytes))) => Frame::decode_binary(&bytes),
+        let (frame, bytes) = match messages.next().await {
+            Some(Ok(Message::Text(text))) if text.as_bytes() == Frame::BEAT => {
+                context.tell(LinkEvent::Beat).await;
+                continue;
+            }
+            Some(Ok(Message::Text(text))) => (Frame::decode_text(text.as_bytes()), text.len()),
+            Some(Ok(Message::Binary(bytes))) => (Frame::decode_binary(&bytes), bytes.len()),
             Some(Ok(Message::Close(close))) => return closed(close),
             Some(Ok(_)) => continue,
             Some(Err(error)) => return fault(error),
             None => return Fault::new(Code::Unavailable, "the WebSocket ended"),
         };
         match frame {
-            Ok(frame) => context.tell(LinkEvent::Frame(Box::new(frame))).await,
+            Ok(frame) => context.tell(LinkEvent::Frame(Box::new(frame), bytes)).await,
             // Its place in the count is lost with it; the next link repeats it.
             Err(error) => {
                 return Fault { retry: Retry::Backoff, ..Fault::new(Code::BadFrame, error.to_string()) };
@@ -102,15 +108,22 @@ async fn write(
         sink.send(message(&ping)).await.map_err(fault)?;
     }
     while let Some(next) = outbox.recv().await {
-        sink.feed(message(&next.frame)).await.map_err(fault)?;
+        sink.feed(outgoing(&next)).await.map_err(fault)?;
         for _ in 1..BATCH_FRAMES {
             let Ok(next) = outbox.try_recv() else { break };
-            sink.feed(message(&next.frame)).await.map_err(fault)?;
+            sink.feed(outgoing(&next)).await.map_err(fault)?;
         }
         sink.flush().await.map_err(fault)?;
     }
     let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
     sink.send(Message::Close(Some(close))).await.map_err(fault)
+}
+
+fn outgoing(next: &Outgoing) -> Message {
+    match next {
+        Outgoing::Frame(next) => message(&next.frame),
+        Outgoing::Beat(_) => Message::Text(Utf8Bytes::from_static("{}")),
+    }
 }
 
 /// A frame as one message.

@@ -51,7 +51,7 @@ impl Address {
 }
 
 /// The hub's own address; its endpoints lie below.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Base(Address);
 
 impl Base {
@@ -60,6 +60,11 @@ impl Base {
         let path = address.path.split('?').next().unwrap_or_default();
         address.path = path.trim_end_matches('/').into();
         Ok(Base(address))
+    }
+
+    /// Whether it may be gone to from there: nobody is led out of an encrypted connection.
+    pub(crate) fn is_as_safe_as(&self, other: &Base) -> bool {
+        self.0.tls || !other.0.tls
     }
 
     /// An endpoint: a path below the hub's, or a whole URL.
