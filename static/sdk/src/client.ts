@@ -6,6 +6,7 @@ import { makeLink, type LinkMaker } from './driver.js';
 import { snapshot, type Frame, type Sender } from './frame.js';
 import type { TransportName } from './links/link.js';
 import { queueOf } from './offline/queue.js';
+import type { CallOptions } from './pending.js';
 import { PublishImpl } from './publish.js';
 import { Requests } from './requests.js';
 import { RoomImpl, type Wire } from './room.js';
@@ -136,7 +137,7 @@ export class ClientImpl implements Client {
     return this.core.call(frame, { timeoutMs: options.timeoutMs ?? this.core.requestTimeoutMs });
   }
 
-  onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void {
+  onRequest(type: string, handler: (data: any, context: { from: Sender; type: string }) => unknown): () => void {
     return this.requests.on(type, handler);
   }
 
@@ -146,6 +147,19 @@ export class ClientImpl implements Client {
 
   async detach(service: string): Promise<void> {
     await this.core.call({ type: 'hub:detach', data: { service } });
+  }
+
+  async watch(session: string): Promise<void> {
+    await this.core.call({ type: 'hub:watch', data: { session } });
+  }
+
+  async unwatch(session: string): Promise<void> {
+    await this.core.call({ type: 'hub:unwatch', data: { session } });
+  }
+
+  /** Sends a frame and resolves with its reply's data, which `done` sees before any later frame is read. */
+  ask<T>(frame: Frame, options: CallOptions): Promise<T> {
+    return this.core.call(frame, options);
   }
 
   async moveTo(transport: TransportName): Promise<void> {
@@ -174,7 +188,8 @@ export class ClientImpl implements Client {
     this.core.close();
   }
 
-  private fire(frame: Frame): void {
+  /** Sends a frame of the application that has no reply. */
+  fire(frame: Frame): void {
     checkType(frame.type);
     this.core.fire(frame);
   }
@@ -206,6 +221,9 @@ export class ClientImpl implements Client {
       if (room !== undefined) gap.room = room;
       if (typeof position === 'string') gap.position = position;
       this.gap(gap);
+    } else if (frame.type === 'hub:ended') {
+      const { session, user, code } = record(frame.data) ?? {};
+      this.core.emitter.emit('ended', { session: String(session), user: String(user), code: String(code) });
     } else if (room !== undefined) {
       this.rooms.get(room)?.take(frame);
     } else if (frame.request !== undefined) {

@@ -1,7 +1,7 @@
 import { asError } from './check.js';
 import type { Frame, Sender } from './frame.js';
 
-type Handler = (data: any, context: { from: Sender }) => unknown;
+type Handler = (data: any, context: { from: Sender; type: string }) => unknown;
 
 /** Answers requests that others send to this session or its services. */
 export class Requests {
@@ -9,7 +9,7 @@ export class Requests {
 
   constructor(private readonly answer: (frame: Frame) => void) {}
 
-  /** One handler per type: a later one takes the place of an earlier. */
+  /** One handler per type: a later one takes the place of an earlier. `*`: for types without one. */
   on(type: string, handler: Handler): () => void {
     this.handlers.set(type, handler);
     return () => {
@@ -19,13 +19,13 @@ export class Requests {
 
   async take(frame: Frame): Promise<void> {
     const { type, request, from = {}, data = null } = frame as Frame & { request: string };
-    const handler = this.handlers.get(type);
+    const handler = this.handlers.get(type) ?? this.handlers.get('*');
     if (!handler) {
       this.refuse(request, { code: 'not_found', message: `nothing here answers ${type}` });
       return;
     }
     try {
-      const answer = await handler(data, { from });
+      const answer = await handler(data, { from, type });
       this.answer({ type: 'hub:answer', request, data: answer ?? null });
     } catch (error) {
       const { code, message } = asError(error);

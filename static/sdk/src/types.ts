@@ -169,6 +169,8 @@ export interface ClientEvents {
   error: CrosspointError;
   gap: Gap;
   session: { session: string; resumed: boolean };
+  /** A session that is watched has ended; `code` says why. */
+  ended: { session: string; user: string; code: string };
   status: { id: string; status: Status; error?: CrosspointError };
   /** A frame went or came, by an ordered stream or as a datagram. */
   frame: { direction: 'in' | 'out'; frame: Frame; via: Way };
@@ -324,10 +326,13 @@ export interface Client {
   /** Resolves once it is on its way to all sessions of the user. It waits for a link like a publish; its id is in `status` events. */
   sendToUser(user: string, type: string, data?: unknown, options?: { id?: string }): Promise<{ delivered: number }>;
   request<T = any>(to: string, type: string, data?: unknown, options?: { timeoutMs?: number }): Promise<T>;
-  /** Answers requests of this type; what the handler throws is the asker's error. */
-  onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void;
+  /** Answers requests of this type (`*`: of all types without a handler of their own); what the handler throws is the asker's error. */
+  onRequest(type: string, handler: (data: any, context: { from: Sender; type: string }) => unknown): () => void;
   attach(service: string): Promise<void>;
   detach(service: string): Promise<void>;
+  /** Asks for an `ended` event when that session is over. A new session of mine watches nobody. */
+  watch(session: string): Promise<void>;
+  unwatch(session: string): Promise<void>;
   /** Resolves when the new link carries the session. */
   moveTo(transport: TransportName): Promise<void>;
   /** Changes what may be used; a transport that no longer may is left. */
