@@ -21,6 +21,8 @@ const HEAD_START_MIN_MS = 200;
 /** How long a stream has to deliver its first bytes before a poll is tried beside it. */
 const POLL_MIN_MS = 250;
 const POLL_MAX_MS = 1_000;
+/** A WebSocket's connection, upgrade and hello take up to four round trips, where the negotiation may have taken one. */
+const FAIR_TIMES = 4;
 const FAIR_MAX_MS = 1_000;
 
 /** All ways that these offers open, in the hub's order. */
@@ -88,5 +90,5 @@ export function arrange(
 /** How long the one that has the hello is left alone by those that have shown that they work: on a slow network nobody is
  * overtaken just for being slow. */
 export function fairMs(tookMs: number): number {
-  return Math.min(FAIR_MAX_MS, Math.max(HEAD_START_MIN_MS, 2 * tookMs));
+  return Math.min(FAIR_MAX_MS, Math.max(HEAD_START_MIN_MS, FAIR_TIMES * tookMs));
 }

@@ -1,4 +1,7 @@
-declare module 'node:test';
+declare module 'node:test' {
+  export const test: any, after: any, before: any, afterEach: any;
+  export type TestContext = any;
+}
 declare module 'node:assert/strict';
 declare module 'node:fs';
 declare module 'node:http';

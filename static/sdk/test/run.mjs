@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const out = mkdtempSync(join(tmpdir(), 'crosspoint-sdk-test-'));
-const only = process.argv.slice(2);
+const only = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
 const names = readdirSync(here).filter((name) => name.endsWith('.test.ts') && (only.length === 0 || only.some((o) => name.includes(o))));
 try {
   await build({
@@ -22,7 +22,10 @@ try {
   });
   const files = names.map((name) => join(out, name.replace(/\.ts$/, '.mjs')));
   const env = { ...process.env, SDK_DIR: dirname(here) };
-  const run = spawnSync(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files], { stdio: 'inherit', env });
+  // Node 20 has its WebSocket behind a flag.
+  const flags = typeof WebSocket === 'undefined' ? ['--experimental-websocket'] : [];
+  flags.push(...process.argv.slice(2).filter((arg) => arg.startsWith('--')));
+  const run = spawnSync(process.execPath, [...flags, '--enable-source-maps', '--test', '--test-reporter=spec', ...files], { stdio: 'inherit', env });
   process.exitCode = run.status ?? 1;
 } finally {
   rmSync(out, { recursive: true, force: true });

@@ -30,11 +30,15 @@ function bench(postBytesMax = 10_000) {
     clock,
     fetch: fakeFetch as unknown as typeof fetch,
     WebSocket: undefined,
+    WebTransport: undefined,
     postBytesMax: () => postBytesMax,
+    pace: () => ({ silenceMs: 2_500, patienceMs: 2_000 }),
+    posts: { factor: 1 },
     events: {
       frame: (frame: Frame) => seen.push(frame.type),
       proven: () => seen.push('proven'),
       closed: (error: any) => seen.push(`closed ${error.code} ${error.retry}`),
+      refused: (frame: Frame, error: any) => seen.push(`refused ${frame.id} ${error.code}`),
     },
   };
   return { clock, posts, seen, context };
@@ -136,23 +140,57 @@ test('one POST at a time, batched, with the number of its first counted frame', 
   assert.deepEqual(posts[2]!.body.frames.map((f: Frame) => f.data), [3, 3, 4], 'the newest per key');
 });
 
-test('a POST that fails or hangs is repeated as it was, and the link given up if it never succeeds', async () => {
-  const { posts, link, clock, seen } = await openStream();
+test('a POST that fails is repeated as it was, one that hangs once; then the link is given up for a fresh one', async () => {
+  const { posts, link, clock, seen, context } = await openStream();
   link.send({ type: 'm', data: 1 }, 1);
   await settle();
   link.send({ type: 'm', data: 2 }, 2);
   await posts[1]!.answer(new TypeError('reset'));
   await clock.advance(200);
   assert.deepEqual(posts[2]!.body, posts[1]!.body);
-  await clock.advance(10_000);
-  assert.ok(posts[2]!.aborted());
+  await clock.advance(1_100);
+  assert.ok(posts[2]!.aborted(), 'a second is long where opening took no time');
   assert.deepEqual(posts[3]!.body, posts[1]!.body);
-  await posts[posts.length - 1]!.answer(ok());
-  assert.equal(posts.at(-1)!.body.start, 2);
-  await clock.advance(60_000);
-  assert.ok(posts.length < 20, `${posts.length} POSTs`);
+  await posts[3]!.answer(ok());
+  assert.equal(posts[4]!.body.start, 2);
+  await clock.advance(3_200);
+  assert.equal(posts.length, 6);
   assert.equal(seen.at(-1), 'closed timeout backoff');
+  assert.equal(context.posts.factor, 2, 'the fresh one gets twice as long');
   assert.equal(clock.waiting, 0);
+});
+
+test('502 and 503 from something in between are tried again for five seconds', async () => {
+  const { posts, link, clock, seen } = await openStream();
+  link.send({ type: 'm', data: 1 }, 1);
+  await settle();
+  let n = 1;
+  while (seen.length < 3 && n < 50) {
+    if (posts[n]) await posts[n++]!.answer(new Response('bad gateway', { status: n % 2 ? 502 : 503 }));
+    await clock.advance(100);
+  }
+  assert.ok(n > 3 && n < 25, `${n} POSTs`);
+  assert.ok(clock.time - 1_000 > 5_000 && clock.time - 1_000 < 8_000, `${clock.time}`);
+  assert.equal(seen.at(-1), 'closed unavailable backoff');
+});
+
+test('Retry-After is kept, in seconds or as a date, and such waits end no link', async () => {
+  const { posts, link, clock, seen } = await openStream();
+  const answer = (value: string) => new Response('slow down', { status: 429, headers: { 'retry-after': value } });
+  link.send({ type: 'm', data: 1 }, 1);
+  await settle();
+  await posts[1]!.answer(answer('7'));
+  await clock.advance(6_999);
+  assert.equal(posts.length, 2);
+  await clock.advance(101);
+  assert.equal(posts.length, 3);
+  await posts[2]!.answer(answer(new Date(clock.date() + 9_000).toUTCString()));
+  await clock.advance(7_900);
+  assert.equal(posts.length, 3);
+  await clock.advance(1_400);
+  assert.equal(posts.length, 4);
+  await posts[3]!.answer(ok());
+  assert.equal(seen.length, 2, 'the link lives');
 });
 
 test('a link that the hub no longer knows is left at once; the session goes on by another', async () => {
@@ -179,6 +217,27 @@ test('bodies stay below the limit, and are halved where a proxy wants less', asy
     await posts[i]!.answer(ok());
   }
   assert.equal(next, 31);
+});
+
+test('a frame that is too large alone fails alone: an empty one takes its number', async () => {
+  const { posts, link, seen } = await openStream();
+  link.send({ type: 'm', data: 'x'.repeat(3_000), room: 'r', id: 'big' }, 1);
+  link.send({ type: 'm', data: 'y'.repeat(3_000), to: 'user:b' }, 2);
+  link.send({ type: 'm', data: 'small', room: 'r', id: 'small' }, 3);
+  await settle();
+  const taken: Frame[] = [];
+  for (let i = 1; i < posts.length; i++) {
+    const { body, bytes } = posts[i]!;
+    if (bytes <= 1_000) taken.push(...body.frames);
+    if (bytes <= 1_000) assert.equal(body.start + body.frames.length - 1, taken.length);
+    await posts[i]!.answer(bytes > 1_000 ? new Response('', { status: 413 }) : ok());
+  }
+  assert.deepEqual(taken, [
+    { type: 'hub:void', id: 'big' },
+    { type: 'hub:answer', request: '-' },
+    { type: 'm', data: 'small', room: 'r', id: 'small' },
+  ]);
+  assert.deepEqual(seen.slice(2), ['refused big frame_too_large', 'refused undefined frame_too_large']);
 });
 
 test('the goodbye takes along what waits', async () => {
@@ -218,7 +277,7 @@ test('polls name the last batch, are repeated when lost, and a repeated batch co
   await settle();
   assert.deepEqual(posts[0]!.body, { mode: 'poll', frames: [{ type: 'hub:hello', data: {} }] });
   await posts[0]!.answer(json({ link: 'l', key: 'k', batch: 1, received: 0, frames: [{ type: 'hub:welcome', data: {} }] }));
-  assert.deepEqual(posts[1]!.body, { key: 'k', poll: { batch: 1, wait_ms: 20_000 } });
+  assert.deepEqual(posts[1]!.body, { key: 'k', poll: { batch: 1, wait_ms: 2_500 } });
   link.send({ type: 'm' }, 1);
   await settle();
   assert.deepEqual(posts[2]!.body, { key: 'k', start: 1, frames: [{ type: 'm' }] }, 'the uplink runs beside a poll');
@@ -233,4 +292,17 @@ test('polls name the last batch, are repeated when lost, and a repeated batch co
   assert.equal(seen.at(-1), 'closed not_found now');
   await posts[2]!.answer(ok());
   assert.equal(clock.waiting, 0);
+});
+
+test('a poll that hangs ends the link: the next one may go better', async () => {
+  const { context, posts, seen, clock } = bench();
+  const link = new SsePollLink('http://h/sse', context);
+  link.open(false);
+  await settle();
+  await posts[0]!.answer(json({ link: 'l', key: 'k', batch: 1, received: 0, frames: [] }));
+  await clock.advance(4_499);
+  assert.equal(seen.length, 1);
+  await clock.advance(1);
+  assert.equal(seen.at(-1), 'closed timeout backoff');
+  assert.equal(posts.length, 2);
 });

@@ -45,11 +45,15 @@ function bench(url = 'ws://h/ws') {
     clock: new FakeClock(),
     fetch,
     WebSocket: FakeSocket as unknown as typeof WebSocket,
+    WebTransport: undefined,
     postBytesMax: () => 1,
+    pace: () => ({ silenceMs: 2_500, patienceMs: 2_000 }),
+    posts: { factor: 1 },
     events: {
       frame: (frame: Frame) => seen.push(frame),
       proven: () => seen.push('proven'),
       closed: (error) => seen.push(`closed ${error.code} ${error.retry}`),
+      refused: () => {},
     },
   });
   return { link, seen };
