@@ -1,7 +1,7 @@
 import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
 import { frameOf, type Frame } from '../frame.js';
-import { isPassing, post } from './http.js';
+import { isPassing, PathError, post } from './http.js';
 import type { Link, LinkContext } from './link.js';
 import { SseParser } from './sse-parser.js';
 import { Uplink } from './uplink.js';
@@ -13,6 +13,7 @@ abstract class SseBase implements Link {
   protected readonly abort = new AbortController();
   protected readonly uplink: Uplink;
   private welcomed = false;
+  private openedAt = 0;
   private last: CrosspointError | null = null;
 
   constructor(
@@ -23,6 +24,7 @@ abstract class SseBase implements Link {
   }
 
   open(_probe: boolean): void {
+    this.openedAt = this.context.clock.now();
     // The hello may be said in the same turn, only after this.
     const opened = Promise.resolve().then(() => (this.done ? undefined : this.run(this.uplink.takeHello())));
     opened.then(
@@ -53,7 +55,7 @@ abstract class SseBase implements Link {
   protected opened(link: unknown, key: unknown): void {
     if (this.done) return;
     if (typeof link !== 'string' || typeof key !== 'string') throw new CrosspointError('bad_frame', 'not an answer of the hub');
-    this.uplink.start(this.linkUrl(link), key);
+    this.uplink.start(this.linkUrl(link), key, this.context.clock.now() - this.openedAt);
     this.context.events.proven();
   }
 
@@ -128,9 +130,7 @@ function parse(text: string): unknown {
   }
 }
 
-const POLL_WAIT_MS = 20_000;
-/** What a poll may take beyond its wait, and the opening request altogether. */
-const POLL_SLACK_MS = 8_000;
+const OPEN_MS = 8_000;
 /** Polls that fail for so long end the link: a few lost answers in a row don't. */
 const POLL_GIVE_UP_MS = 5_000;
 const POLL_BACKOFF = { min_ms: 200, max_ms: 1_000 };
@@ -147,7 +147,7 @@ export class SsePollLink extends SseBase {
   readonly transport = 'sse-poll';
 
   protected async run(hello: string[]): Promise<void> {
-    const first = await this.ask(this.url, `{"mode":"poll","frames":[${hello.join()}]}`, POLL_SLACK_MS);
+    const first = await this.ask(this.url, `{"mode":"poll","frames":[${hello.join()}]}`, OPEN_MS);
     const { link, key } = first;
     this.opened(link, key);
     const url = this.linkUrl(String(link));
@@ -156,16 +156,17 @@ export class SsePollLink extends SseBase {
     const backoff = new Backoff(POLL_BACKOFF, clock.random);
     let failingSince: number | null = null;
     while (!this.done) {
-      const body = JSON.stringify({ key, poll: { batch, wait_ms: POLL_WAIT_MS } });
+      const { silenceMs, patienceMs } = this.context.pace();
+      const body = JSON.stringify({ key, poll: { batch, wait_ms: silenceMs } });
       try {
-        const next = await this.ask(url, body, POLL_WAIT_MS + POLL_SLACK_MS);
+        const next = await this.ask(url, body, silenceMs + patienceMs);
         failingSince = null;
         backoff.reset();
         batch = this.take(next, batch);
       } catch (error) {
         const e = error as CrosspointError;
         failingSince ??= clock.now();
-        if (!isPassing(e) || clock.now() - failingSince > POLL_GIVE_UP_MS) throw lost(e);
+        if ((e instanceof PathError && e.kind === 'hung') || !isPassing(e) || clock.now() - failingSince > POLL_GIVE_UP_MS) throw lost(e);
         await this.pause(backoff.next(e.retryAfterMs));
       }
     }
@@ -189,12 +190,15 @@ export class SsePollLink extends SseBase {
   }
 
   private pause(ms: number): Promise<void> {
+    const { signal } = this.abort;
     return new Promise((resolve) => {
-      const cancel = this.context.clock.after(ms, resolve);
-      this.abort.signal.addEventListener('abort', () => {
+      const over = () => {
         cancel();
+        signal.removeEventListener('abort', over);
         resolve();
-      });
+      };
+      const cancel = this.context.clock.after(ms, over);
+      signal.addEventListener('abort', over);
     });
   }
 }

@@ -1,19 +1,21 @@
 import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
 import { encodeText, utf8Length, type Frame } from '../frame.js';
-import { isPassing, post } from './http.js';
+import { isPassing, PathError, post } from './http.js';
 import type { LinkContext } from './link.js';
 
-const DEADLINE_MS = 10_000;
-/** A first attempt is given up sooner, where POSTs have been quick: its repetition does no harm. */
-const DEADLINE_FIRST_MS = 3_000;
-const DEADLINE_MIN_MS = 1_000;
-/** How many times as long as usual a POST may take. */
+/** A POST is given up when it takes so many times as long as usual, within these bounds: its repetition does no harm. */
 const PATIENCE = 8;
+const DEADLINE_MIN_MS = 1_000;
+const DEADLINE_UNKNOWN_MS = 3_000;
+const DEADLINE_MAX_MS = 25_000;
+/** POSTs of one batch that hang; then a fresh link is better. It is given twice as long, until a POST is answered. */
+const HUNG_MAX = 2;
+const FACTOR_MAX = 8;
 /** The slowest uplink that a deadline allows for. */
 const BYTES_PER_MS = 8;
 /** A batch that fails for so long ends the link. */
-const GIVE_UP_MS = 15_000;
+const GIVE_UP_MS = 5_000;
 const BEACON_BYTES_MAX = 60_000;
 const ENVELOPE_BYTES = 128;
 
@@ -21,7 +23,7 @@ interface Item {
   json: string;
   bytes: number;
   seq: number | null;
-  type: string;
+  frame: Frame;
   /** Newest wins among waiting frames of one key. */
   key: string | null;
 }
@@ -48,18 +50,18 @@ export class Uplink {
     this.backoff = new Backoff({ min_ms: 100, max_ms: 2_000 }, context.clock.random);
   }
 
-  /** From now on frames can leave. */
-  start(url: string, key: string): void {
+  /** From now on frames can leave. `tookMs`: how long the link took to open. */
+  start(url: string, key: string, tookMs: number): void {
     this.url = url;
     this.key = key;
+    this.usual = tookMs;
     this.schedule();
   }
 
   send(frame: Frame, seq: number | null): void {
     if (this.done) return;
-    const json = encodeText(frame);
-    const key = frame.volatile === undefined ? null : `${frame.room ?? frame.to}\n${frame.volatile === true ? frame.type : `\n${frame.volatile}`}`;
-    const item = { json, bytes: utf8Length(json) + 1, seq, type: frame.type, key };
+    const item = itemOf(frame, seq);
+    const { key } = item;
     const old = key === null ? -1 : this.queue.findIndex((waiting) => waiting.key === key);
     if (old >= 0) this.queue.splice(old, 1);
     this.queue.push(item);
@@ -68,12 +70,12 @@ export class Uplink {
 
   /** Takes the hello off the head, to send it with the opening request. */
   takeHello(): string[] {
-    return this.queue[0]?.type === 'hub:hello' ? [this.queue.shift()!.json] : [];
+    return this.queue[0]?.frame.type === 'hub:hello' ? [this.queue.shift()!.json] : [];
   }
 
   /** The hello was answered: it need not be repeated. */
   welcomed(): void {
-    this.batch = this.batch.filter((item) => item.type !== 'hub:hello');
+    this.batch = this.batch.filter((item) => item.frame.type !== 'hub:hello');
   }
 
   stop(): void {
@@ -89,7 +91,7 @@ export class Uplink {
     const { url } = this;
     this.stop();
     if (!url) return;
-    const bye = { json: '{"type":"hub:bye"}', bytes: 18, seq: null, type: 'hub:bye', key: null };
+    const bye = itemOf({ type: 'hub:bye' }, null);
     let body = this.body([...items, bye]);
     if (leaving) {
       if (body.length > BEACON_BYTES_MAX) body = this.body([bye]);
@@ -97,7 +99,7 @@ export class Uplink {
       if (typeof navigator !== 'undefined' && navigator.sendBeacon?.(url, blob)) return;
     }
     const keepalive = body.length < BEACON_BYTES_MAX;
-    await post(this.context.clock, this.context.fetch, url, body, drain, { deadlineMs: DEADLINE_FIRST_MS, keepalive }).catch(() => {});
+    await post(this.context.clock, this.context.fetch, url, body, drain, { deadlineMs: DEADLINE_UNKNOWN_MS, keepalive }).catch(() => {});
   }
 
   private schedule(): void {
@@ -127,36 +129,36 @@ export class Uplink {
   }
 
   private async deliver(): Promise<void> {
-    const { clock, fetch } = this.context;
-    const began = clock.now();
-    let tries = 0;
+    const { clock, fetch, posts } = this.context;
+    let began = clock.now();
+    let hung = 0;
     this.backoff.reset();
     while (!this.done && this.batch.length > 0) {
       const body = this.body(this.batch);
-      const first = this.usual === null ? DEADLINE_FIRST_MS : Math.max(DEADLINE_MIN_MS, PATIENCE * this.usual);
-      const patience = (first + body.length / BYTES_PER_MS) * 2 ** tries;
+      const usual = this.usual === null ? DEADLINE_UNKNOWN_MS : Math.max(DEADLINE_MIN_MS, PATIENCE * this.usual);
+      const deadlineMs = Math.min(DEADLINE_MAX_MS, (usual + body.length / BYTES_PER_MS) * posts.factor * (hung + 1));
       const sent = clock.now();
       try {
-        await post(clock, fetch, this.url, body, drain, {
-          deadlineMs: Math.min(DEADLINE_MS, patience),
-          signal: this.abort.signal,
-        });
+        await post(clock, fetch, this.url, body, drain, { deadlineMs, signal: this.abort.signal });
         this.batch = [];
+        posts.factor = 1;
         this.usual = (this.usual ?? clock.now() - sent) * 0.75 + (clock.now() - sent) * 0.25;
         return;
       } catch (error) {
         if (this.done) return;
         const e = error as CrosspointError;
-        tries += 1;
-        if (e.code === 'frame_too_large' && this.batch.length > 1) {
-          this.bytesMax = Math.ceil(body.length / 2);
-          this.queue.unshift(...this.batch.splice(0));
-          return;
-        }
-        if (!isPassing(e) || clock.now() - began > GIVE_UP_MS) {
+        const hangs = e instanceof PathError && e.kind === 'hung';
+        if (hangs) hung += 1;
+        if (e.code === 'frame_too_large' && this.takeApart(body.length, e)) return;
+        if (hung >= HUNG_MAX) posts.factor = Math.min(FACTOR_MAX, posts.factor * 2);
+        if (hung >= HUNG_MAX || !isPassing(e) || clock.now() - began > GIVE_UP_MS) {
           this.failed(e);
           return;
         }
+        // Who waited for a hung one has waited.
+        if (hangs) continue;
+        // Waiting as one was told to is no failure.
+        began += e.retryAfterMs ?? 0;
         await new Promise<void>((resolve) => {
           this.cancelRetry = clock.after(this.backoff.next(e.retryAfterMs), resolve);
         });
@@ -164,11 +166,37 @@ export class Uplink {
     }
   }
 
+  /** Something wants smaller bodies: sends half as much at a time, and what is too large alone not at all. */
+  private takeApart(bytes: number, error: CrosspointError): boolean {
+    const [first, ...others] = this.batch as [Item, ...Item[]];
+    this.batch = [];
+    if (others.length > 0) {
+      this.bytesMax = Math.ceil(bytes / 2);
+      this.queue.unshift(first, ...others);
+    } else if (first.frame.type.startsWith('hub:') && first.seq === null) {
+      return false;
+    } else {
+      // The frame has its number already, so something has to take its place.
+      const { id } = first.frame;
+      const empty: Frame = id === undefined ? { type: 'hub:answer', request: '-' } : { type: 'hub:void', id };
+      if (first.seq !== null) this.queue.unshift(itemOf(empty, first.seq));
+      this.context.events.refused(first.frame, error);
+    }
+    return true;
+  }
+
   private body(items: Item[]): string {
     const start = items.find((item) => item.seq !== null)?.seq;
     const head = `{"key":${JSON.stringify(this.key)},${start == null ? '' : `"start":${start},`}"frames":[`;
     return `${head}${items.map((item) => item.json).join(',')}]}`;
   }
+}
+
+function itemOf(frame: Frame, seq: number | null): Item {
+  const { volatile, room, to, type } = frame;
+  const json = encodeText(frame);
+  const key = volatile === undefined ? null : `${room ?? to}\n${volatile === true ? type : `\n${volatile}`}`;
+  return { json, bytes: utf8Length(json) + 1, seq, frame, key };
 }
 
 async function drain(response: Response): Promise<void> {
