@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 mod http;
 pub mod logs;
+mod ports;
 mod server;
 
 pub use http::tls::TlsError;

@@ -7,12 +7,13 @@ use crate::http::app::App;
 use crate::http::conn::{self, Phase};
 use crate::http::stack::Front;
 use crate::http::tls::{self, TlsError};
+use crate::http::webtransport::WebTransport;
+use crate::ports::Ports;
 use crosspoint_hub::{Authenticator, Hub, MemoryEngine};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -28,6 +29,14 @@ pub enum StartError {
     /// The address can't be listened on.
     #[error("`listen.addr`: cannot listen on {0}: {1}; choose another address or end what uses it")]
     Listen(SocketAddr, io::Error),
+    /// The UDP address of WebTransport can't be used.
+    #[error(
+        "`transports.webtransport.addr`: cannot use {0}/udp: {1}; choose another address or end what uses it"
+    )]
+    Udp(SocketAddr, io::Error),
+    /// WebTransport can't start.
+    #[error("`transports.webtransport`: {0}")]
+    WebTransport(#[from] crosspoint_webtransport::StartError),
     /// The system has no randomness.
     #[error("the system has no randomness")]
     Random,
@@ -62,11 +71,14 @@ impl Server {
         let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config));
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
         let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
-        let app = Arc::new(App::new(&config, hub.clone(), gate).map_err(|_| StartError::Random)?);
+        let Ports { tcp: listener, addr, udp } = Ports::bind(&config).await?;
+        let webtransport = match udp {
+            Some(socket) => Some(WebTransport::start(&config, &hub, socket, addr.port()).await?),
+            None => None,
+        };
+        let app = App::new(&config, hub.clone(), gate, webtransport).map_err(|_| StartError::Random)?;
+        let app = Arc::new(app);
         let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config.http));
-        let listen = |e| StartError::Listen(config.listen.addr, e);
-        let listener = TcpListener::bind(config.listen.addr).await.map_err(listen)?;
-        let addr = listener.local_addr().map_err(listen)?;
         let connections_max =
             u32::try_from(config.http.connections_max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let slots = Arc::new(Semaphore::new(connections_max as usize));
@@ -107,6 +119,9 @@ impl Running {
     pub async fn shutdown(self) {
         self.drain().await;
         self.phase.send_replace(Phase::Closing);
+        if let Some(webtransport) = &self.app.webtransport {
+            webtransport.endpoint.close().await;
+        }
         // Fails only when the task was aborted, which nobody does.
         let _ = self.accepting.await;
         let all_ended = self.slots.acquire_many(self.connections_max);

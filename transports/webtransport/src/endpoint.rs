@@ -21,8 +21,8 @@ use wtransport::endpoint::IncomingSession;
 use wtransport::endpoint::endpoint_side::Server;
 use wtransport::quinn::ServerConfig as QuicServerConfig;
 use wtransport::quinn::crypto::rustls::QuicServerConfig as QuicTls;
-use wtransport::tls::rustls;
-use wtransport::{Identity, ServerConfig, tls};
+use wtransport::tls::{WEBTRANSPORT_ALPN, rustls};
+use wtransport::{Identity, ServerConfig};
 
 /// Sessions that are being opened, beyond which clients first prove their address (RFC 9000 §8.1.2).
 const UNPROVEN_MAX: u64 = 32;
@@ -42,12 +42,22 @@ pub enum StartError {
     Socket(#[from] io::Error),
 }
 
+/// Whether this certificate can be used.
+///
+/// # Errors
+/// Why not.
+pub async fn check(certificate: Certificate) -> Result<(), CertificateError> {
+    tls(Keeper::new(certificate, SystemTime::now()).await?.current()).map(drop)
+}
+
 /// A running endpoint. Dropping it cuts all its links.
 pub struct Endpoint {
     addr: SocketAddr,
     counters: Arc<Counters>,
     hashes: Arc<Mutex<Vec<[u8; 32]>>>,
+    endpoint: Arc<wtransport::Endpoint<Server>>,
     stop: watch::Sender<bool>,
+    ended: watch::Receiver<()>,
     task: JoinHandle<()>,
 }
 
@@ -68,14 +78,19 @@ impl Endpoint {
         let quic = server_config(keeper.current(), &config)?;
         socket.set_nonblocking(true)?;
         let built = ServerConfig::builder().with_bind_socket(socket).build_with_quic_config(quic);
-        let endpoint = wtransport::Endpoint::server(built)?;
+        let endpoint = Arc::new(wtransport::Endpoint::server(built)?);
         let counters = Arc::<Counters>::default();
         let hashes = Arc::new(Mutex::new(keeper.hashes()));
         let (stop, stopped) = watch::channel(false);
         let addresses = Addresses::new(config.per_address);
         let shared = Arc::new(Shared { config, gate, acceptor, counters: counters.clone(), addresses });
-        let task = tokio::spawn(run(endpoint, keeper, shared, hashes.clone(), stopped));
-        Ok(Endpoint { addr, counters, hashes, stop, task })
+        let (ending, ended) = watch::channel(());
+        let running = run(endpoint.clone(), keeper, shared, hashes.clone(), stopped);
+        let task = tokio::spawn(async move {
+            running.await;
+            drop(ending);
+        });
+        Ok(Endpoint { addr, counters, hashes, endpoint, stop, ended, task })
     }
 
     /// Where it listens.
@@ -93,10 +108,18 @@ impl Endpoint {
         self.hashes.lock().clone()
     }
 
-    /// Takes no more sessions, closes what is left with `shutdown`, and frees the port.
-    pub async fn close(mut self) {
+    /// QUIC connections now, those among them that are just ending.
+    pub fn connections(&self) -> usize {
+        self.endpoint.open_connections()
+    }
+
+    /// Takes no more sessions and closes what is left with `shutdown`. Returns when that is done.
+    pub async fn close(&self) {
         self.stop.send_replace(true);
-        if timeout(2 * END_WITHIN, &mut self.task).await.is_err() {
+        let mut ended = self.ended.clone();
+        // Nothing is ever sent: only the sender's end is told.
+        let all = async { while ended.changed().await.is_ok() {} };
+        if timeout(3 * END_WITHIN, all).await.is_err() {
             tracing::warn!("WebTransport connections did not end in time");
         }
     }
@@ -118,7 +141,7 @@ struct Shared {
 }
 
 async fn run(
-    endpoint: wtransport::Endpoint<Server>,
+    endpoint: Arc<wtransport::Endpoint<Server>>,
     mut keeper: Keeper,
     shared: Arc<Shared>,
     hashes: Arc<Mutex<Vec<[u8; 32]>>>,
@@ -203,8 +226,14 @@ fn take(incoming: IncomingSession, shared: &Arc<Shared>, sessions: &mut JoinSet<
     });
 }
 
-/// TLS 1.3 with this certificate, and QUIC with our bounds. Unlike the library's own builder it fails where the files are wrong.
 fn server_config(identity: Identity, config: &Config) -> Result<QuicServerConfig, CertificateError> {
+    let mut quic = QuicServerConfig::with_crypto(Arc::new(tls(identity)?));
+    quic.transport_config(config.quic());
+    Ok(quic)
+}
+
+/// TLS 1.3 with this certificate. Unlike the library's own builder it fails where the files are wrong.
+fn tls(identity: Identity) -> Result<QuicTls, CertificateError> {
     let wrong = |e: &dyn std::fmt::Display| CertificateError::Pair(e.to_string());
     let chain = identity.certificate_chain().as_slice().iter();
     let chain = chain.map(|leaf| rustls::pki_types::CertificateDer::from(leaf.der().to_vec())).collect();
@@ -217,8 +246,6 @@ fn server_config(identity: Identity, config: &Config) -> Result<QuicServerConfig
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|e| wrong(&e))?;
-    tls.alpn_protocols = vec![tls::WEBTRANSPORT_ALPN.to_vec()];
-    let mut quic = QuicServerConfig::with_crypto(Arc::new(QuicTls::try_from(tls).map_err(|e| wrong(&e))?));
-    quic.transport_config(config.quic());
-    Ok(quic)
+    tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
+    QuicTls::try_from(tls).map_err(|e| wrong(&e))
 }

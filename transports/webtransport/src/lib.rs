@@ -24,4 +24,4 @@ pub use config::{Config, PerAddress};
 pub use counters::Counters;
 pub use door::{Gate, Refusal, Request};
 pub use encode::message;
-pub use endpoint::{Endpoint, StartError};
+pub use endpoint::{Endpoint, StartError, check};

@@ -2,12 +2,16 @@
 
 use super::options::ConfigOptions;
 use super::{Failure, say};
-use crate::http::tls;
+use crate::http::{tls, webtransport};
 
 pub(super) fn check(options: &ConfigOptions) -> Result<(), Failure> {
     let config = options.load()?;
     if let (Some(cert), Some(key)) = (&config.listen.tls_cert, &config.listen.tls_key) {
         tls::acceptor(cert, key)?;
+    }
+    if config.transports.webtransport.enabled {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(webtransport::check(&config))?;
     }
     let warnings: String = config.warnings().iter().map(|w| format!("warning: {w}\n")).collect();
     say(&format!("ok\n{warnings}\n{}", config.to_toml().trim_end()))

@@ -1,6 +1,7 @@
 //! What must hold between values.
 
 use super::error::{ConfigError, Source};
+use super::transports::SELF_SIGNED_S_MAX;
 use super::{Config, Mode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,26 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         }
     }
 
+    let webtransport = &config.transports.webtransport;
+    if webtransport.tls_cert.is_some() != webtransport.tls_key.is_some() {
+        let (key, fix) = ("transports.webtransport.tls_key", "set certificate and key, or none");
+        fault(key, "certificate and key do not come together".into(), fix);
+    }
+    if !(1..=SELF_SIGNED_S_MAX).contains(&webtransport.self_signed_s) {
+        fault(
+            "transports.webtransport.self_signed_s",
+            format!("is not between 1 and {SELF_SIGNED_S_MAX}"),
+            "browsers take no certificate by hash that is valid for more than 14 days",
+        );
+    }
+    if webtransport.rollout_percent > 100 {
+        fault("transports.webtransport.rollout_percent", "is above 100".into(), "give 0 to 100");
+    }
+    if webtransport.url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+        let fix = "give the address that clients use, like https://hub.example.com:3001/webtransport";
+        fault("transports.webtransport.url", "does not begin with https://".into(), fix);
+    }
+
     let mut prefixes = BTreeSet::new();
     if let Some(twice) = config.namespaces.iter().find(|n| !prefixes.insert(&n.prefix)) {
         fault("namespaces", format!("two have the prefix `{}`", twice.prefix), "keep one of them");
@@ -82,6 +103,8 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         ("http.connections_max", http.connections_max as u64),
         ("http.header_ms", http.header_ms),
         ("http.request_ms", http.request_ms),
+        ("transports.webtransport.sessions_max", webtransport.sessions_max as u64),
+        ("transports.webtransport.address_sessions_max", webtransport.address_sessions_max as u64),
         ("limits.frame_bytes_max", limits.frame_bytes_max as u64),
         ("limits.rooms_max", limits.rooms_max as u64),
         ("limits.hub_rooms_max", limits.hub_rooms_max as u64),

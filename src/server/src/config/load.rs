@@ -50,6 +50,10 @@ pub fn load(inputs: &Inputs) -> Result<Config, ConfigErrors> {
             errors.push(e);
         }
     }
+    if merged.config.is_open() && !merged.sources.contains_key("transports.webtransport.enabled") {
+        let webtransport = &mut merged.config.transports.webtransport;
+        (webtransport.enabled, webtransport.assumed) = (true, true);
+    }
     // A value that could not be read would only cause follow-up errors.
     if errors.is_empty() {
         check::check(&merged.config, &merged.sources, &mut errors);

@@ -7,12 +7,14 @@ mod layer;
 mod load;
 mod origin;
 mod show;
+mod transports;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors, Source};
 pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
+pub use transports::{Transports, WebTransport};
 pub use value::{HubUrl, LogFormat, LogLevel, Net, Secret};
 
 use crosspoint_core::negotiate::deadline_ms;
@@ -49,6 +51,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Where clients go meanwhile.
     pub drain: DrainSettings,
+    /// Transports that can be switched.
+    pub transports: Transports,
     /// Bounds of the hub.
     pub limits: Limits,
     /// What holds for rooms by their names' beginnings.

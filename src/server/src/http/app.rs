@@ -3,6 +3,7 @@
 use super::metrics::HttpCounters;
 use super::network::Networks;
 use super::origin::Policy;
+use super::webtransport::WebTransport;
 use crate::auth::ApiKeys;
 use crate::config::{Config, Net};
 use crosspoint_core::negotiate::{self, Offer};
@@ -22,13 +23,14 @@ pub(crate) struct App {
     pub(crate) acceptor: Arc<dyn Acceptor>,
     pub(crate) websocket: crosspoint_websocket::Config,
     pub(crate) sse: Sse,
+    pub(crate) webtransport: Option<WebTransport>,
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) keys: ApiKeys,
     /// Nobody needs an API key where anybody may do anything.
     pub(crate) keyless: bool,
     pub(crate) origins: Policy,
     pub(crate) trusted_proxies: Vec<Net>,
-    pub(crate) negotiation: negotiate::Policy,
+    negotiation: negotiate::Policy,
     pub(crate) request_time: Duration,
     pub(crate) counters: HttpCounters,
     pub(crate) networks: Networks,
@@ -45,6 +47,7 @@ impl App {
         config: &Config,
         hub: Arc<Hub>,
         auth: Arc<dyn Authenticator>,
+        webtransport: Option<WebTransport>,
     ) -> Result<App, ring::error::Unspecified> {
         let acceptor = hub.acceptor();
         let limits = hub.limits().clone();
@@ -53,6 +56,7 @@ impl App {
         Ok(App {
             websocket: crosspoint_websocket::Config::new(limits.frame_bytes_max),
             sse: Sse::new(acceptor.clone(), sse),
+            webtransport,
             hub,
             acceptor,
             auth,
@@ -70,6 +74,13 @@ impl App {
             networks: Networks::new(config.auth.jwt_secret.as_ref())?,
             drain: config.drain(),
         })
+    }
+
+    /// What is offered to a client that asked the hub by this name.
+    pub(crate) fn negotiation(&self, host: Option<&str>) -> negotiate::Policy {
+        let mut policy = self.negotiation.clone();
+        policy.offers.extend(self.webtransport.as_ref().map(|w| w.offer(host)));
+        policy
     }
 }
 

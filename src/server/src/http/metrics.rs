@@ -6,10 +6,11 @@ mod transports;
 use super::app::App;
 use super::reply::{self, Reply};
 use super::route::Route;
+use super::webtransport;
 use http::StatusCode;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use text::Text;
+pub(super) use text::Text;
 
 /// What the front counts.
 #[derive(Default)]
@@ -52,6 +53,7 @@ pub(super) fn metrics(app: &App) -> Reply {
             }
         }
     }
+    webtransport::metrics(app, &mut out);
     let http = &app.counters;
     out.single("http_connections", "gauge", "HTTP connections now", http.connections.load(Relaxed));
     let accepted = http.accepted.load(Relaxed);

@@ -19,3 +19,4 @@ mod route;
 mod serve;
 pub(crate) mod stack;
 pub(crate) mod tls;
+pub(crate) mod webtransport;

@@ -40,15 +40,15 @@ struct Answer {
     network: Option<String>,
 }
 
-/// Answers a negotiation.
-pub(super) async fn negotiate(app: &App, info: LinkInfo, body: Incoming) -> Reply {
-    match answer(app, info, body).await {
+/// Answers a negotiation; `host` is the name that the client knows the hub by.
+pub(super) async fn negotiate(app: &App, info: LinkInfo, host: Option<String>, body: Incoming) -> Reply {
+    match answer(app, info, host, body).await {
         Ok(answer) => reply::json(&answer),
         Err(fault) => reply::fault(&fault),
     }
 }
 
-async fn answer(app: &App, info: LinkInfo, body: Incoming) -> Result<Answer, Fault> {
+async fn answer(app: &App, info: LinkInfo, host: Option<String>, body: Incoming) -> Result<Answer, Fault> {
     app.hub.takes_clients()?;
     let body = body::read(body, BYTES_MAX).await?;
     let ask: Ask = serde_json::from_slice(&body).map_err(|e| Fault::new(Code::BadRequest, e.to_string()))?;
@@ -63,7 +63,7 @@ async fn answer(app: &App, info: LinkInfo, body: Incoming) -> Result<Answer, Fau
         None => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
     };
     let limits = app.hub.limits();
-    let ranking = rank(&grant.user, &ask.transports, &ask.failed, &app.negotiation);
+    let ranking = rank(&grant.user, &ask.transports, &ask.failed, &app.negotiation(host.as_deref()));
     Ok(Answer {
         version: VERSION,
         ticket: app.hub.ticket(grant)?,

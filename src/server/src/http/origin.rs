@@ -35,17 +35,43 @@ impl Policy {
     /// `bad_origin`, with what to do about it.
     pub(crate) fn standing<B>(&self, request: &Request<B>) -> Result<Standing, Fault> {
         let host = host(request);
-        if self.dev && !host.as_deref().is_some_and(|h| self.believes(h)) {
+        self.of(host.as_deref(), host.as_slice(), request.headers().get(ORIGIN))
+    }
+
+    /// What a page may that asks this host for a WebTransport session. The page came from the hub by HTTP, so by its port there, or by
+    /// that of a proxy.
+    ///
+    /// # Errors
+    /// `bad_origin`, with what to do about it.
+    pub(crate) fn webtransport(
+        &self,
+        authority: &str,
+        http_port: u16,
+        origin: Option<&HeaderValue>,
+    ) -> Result<Standing, Fault> {
+        let authority = authority.to_ascii_lowercase();
+        let host = host_of(&authority);
+        let own = [authority.clone(), format!("{host}:{http_port}"), host.into()];
+        self.of(Some(&authority), &own, origin)
+    }
+
+    fn of(
+        &self,
+        host: Option<&str>,
+        own: &[String],
+        origin: Option<&HeaderValue>,
+    ) -> Result<Standing, Fault> {
+        if self.dev && !host.is_some_and(|h| self.believes(h)) {
             return Err(Fault::new(
                 Code::BadOrigin,
                 "In dev mode this hub answers to localhost, addresses and host names without a dot; \
                  list `http://<host>` in origins.allowed for others",
             ));
         }
-        let Some(value) = request.headers().get(ORIGIN) else { return Ok(Standing::NoOrigin) };
+        let Some(value) = origin else { return Ok(Standing::NoOrigin) };
         let origin = value.to_str().unwrap_or_default().to_ascii_lowercase();
         let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-        let own = host.is_some_and(|h| h == authority);
+        let own = own.iter().any(|own| own == authority);
         let named = |p: &&OriginPattern| **p != OriginPattern::Any && p.matches(&origin);
         if own || (self.dev && is_loopback_name(host_of(authority))) || self.allowed.iter().any(|p| named(&p))
         {
@@ -113,21 +139,21 @@ impl Standing {
 }
 
 /// The host the client asked for, with its port, in lower case.
-fn host<B>(request: &Request<B>) -> Option<String> {
+pub(super) fn host<B>(request: &Request<B>) -> Option<String> {
     let from_uri = request.uri().authority().map(Authority::as_str);
     let host = from_uri.or_else(|| request.headers().get(HOST)?.to_str().ok())?;
     Some(host.to_ascii_lowercase())
 }
 
 /// The host of an authority, without its port; an IPv6 address stays in its brackets.
-fn host_of(authority: &str) -> &str {
+pub(crate) fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,
     }
 }
 
-fn is_loopback_name(host: &str) -> bool {
+pub(crate) fn is_loopback_name(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || host.ends_with(".localhost")
@@ -203,5 +229,30 @@ mod tests {
         let p = policy(true, &["https://*.tunnel.example"]);
         let origin = "https://a.tunnel.example";
         assert_eq!(ask(&p, "a.tunnel.example", Some(origin)), known(origin));
+    }
+
+    #[test]
+    fn sessions_are_for_pages_of_the_same_host_by_the_ports_of_the_hub() {
+        let p = policy(false, &["https://app.example.com"]);
+        let may = |origin: Option<&'static str>| {
+            let origin = origin.map(HeaderValue::from_static);
+            p.webtransport("Hub.example.com:4433", 3001, origin.as_ref()).map(drop).map_err(|f| f.code)
+        };
+        for origin in [
+            None,
+            Some("https://hub.example.com"),
+            Some("https://hub.example.com:3001"),
+            Some("https://hub.example.com:4433"),
+            Some("https://app.example.com"),
+        ] {
+            assert_eq!(may(origin), Ok(()), "{origin:?}");
+        }
+        for origin in ["https://hub.example.com:8443", "https://example.com", "null", ""] {
+            assert_eq!(may(Some(origin)), Err(Code::BadOrigin), "{origin}");
+        }
+        let dev = policy(true, &[]);
+        assert!(dev.webtransport("evil.example:3001", 3001, None).is_err());
+        let page = HeaderValue::from_static("http://localhost:5173");
+        assert!(dev.webtransport("127.0.0.1:3001", 3001, Some(&page)).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::body::Body;
-use super::origin::Standing;
+use super::origin::{self, Standing};
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::{api, files, links, metrics, negotiate};
@@ -43,8 +43,8 @@ pub(super) async fn answer(app: &App, passed: Passed, peer: IpAddr, request: Req
         Route::SseLink(link) => links::uplink(app, &link, request.into_body()).await,
         Route::RoomStream(room) => links::subscribe(app, info(), room, &request).await,
         Route::Negotiate => {
-            let info = info();
-            negotiate::negotiate(app, info, request.into_body()).await
+            let (info, host) = (info(), origin::host(&request));
+            negotiate::negotiate(app, info, host, request.into_body()).await
         }
         Route::Health => reply::with(StatusCode::OK, "text/plain", "ok\n"),
         Route::Ready => match app.hub.takes_clients() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{LogFormat, Mode, Secret};
+use crate::config::{LogFormat, Mode, Secret, Transports, WebTransport};
 
 fn file(text: &str) -> (tempfile::Guard, Inputs) {
     let guard = tempfile::write(text);
@@ -43,7 +43,8 @@ fn faults(inputs: &Inputs) -> Vec<String> {
 #[test]
 fn nothing_set_means_the_defaults() {
     let config = load(&Inputs::default()).unwrap();
-    assert_eq!(config, Config::default());
+    let webtransport = WebTransport { enabled: true, assumed: true, ..WebTransport::default() };
+    assert_eq!(config, Config { transports: Transports { webtransport }, ..Config::default() });
     assert_eq!(config.mode(), Mode::ImplicitDev);
     let names: Vec<_> = config.namespaces().into_iter().map(|n| (n.prefix, n.history_events)).collect();
     assert_eq!(names, [(String::new(), 0), ("chat:".into(), 1000)]);
@@ -182,4 +183,18 @@ fn values_must_fit_each_other() {
     assert!(ask("http.header_bytes_max", "100")[0].contains("below 8192"));
     assert!(ask("namespaces", "[{prefix='a'},{prefix='a'}]")[0].contains("two have the prefix `a`"));
     assert!(ask("nowhere.x", "1")[0].contains("known here: auth, dev, "));
+}
+
+#[test]
+fn webtransport_is_on_in_dev_mode_unless_somebody_says_otherwise() {
+    let webtransport = |env: &[(&str, &str)]| {
+        let w = load(&with(Inputs::default(), env, &[])).unwrap().transports.webtransport;
+        (w.enabled, w.assumed)
+    };
+    let enabled = "CROSSPOINT_TRANSPORTS__WEBTRANSPORT__ENABLED";
+    let secret = ("CROSSPOINT_AUTH__JWT_SECRET", "0123456789abcdef0123456789abcdef");
+    assert_eq!(webtransport(&[]), (true, true));
+    assert_eq!(webtransport(&[(enabled, "false")]), (false, false));
+    assert_eq!(webtransport(&[secret]), (false, false));
+    assert_eq!(webtransport(&[secret, (enabled, "true")]), (true, false));
 }

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 /// A text that grows by metrics, all of which begin with `crosspoint_`.
-pub(super) struct Text(pub(super) String);
+pub(in crate::http) struct Text(pub(super) String);
 
 impl Text {
     pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
@@ -19,7 +19,7 @@ impl Text {
     }
 
     /// A metric of one line.
-    pub(super) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    pub(in crate::http) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.head(name, kind, help);
         self.line(name, &[], value);
     }
