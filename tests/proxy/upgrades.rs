@@ -70,3 +70,15 @@ async fn rules_choose_by_count() {
         assert_eq!(&client.until("\r\n\r\n").await[9..12], status);
     }
 }
+
+#[tokio::test]
+async fn a_connect_becomes_a_tunnel_like_any_connection() {
+    let (upstream, proxy) = start().await;
+    let mut client = connect(&proxy).await;
+    client.send("CONNECT hub:443 HTTP/1.1\r\nHost: hub:443\r\n\r\n").await;
+    assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 200"));
+    client.send("\u{16}\u{3}\u{1}|").await;
+    assert_eq!(client.until("|").await, "\u{16}\u{3}\u{1}|", "whatever it carries");
+    client.close_write().await;
+    assert!(upstream.socket_ended().await);
+}

@@ -31,7 +31,7 @@ struct State {
     sockets_ended: watch::Sender<Vec<bool>>,
 }
 
-/// `POST /…` answers `<count>:<body>`, `GET /stream` what the test says, `/ws` echoes behind a 101, all else `plain`.
+/// `POST /…` answers `<count>:<body>`, `GET /stream` what the test says, `/ws` and what is behind a CONNECT echo, all else `plain`.
 pub(crate) struct Upstream {
     address: SocketAddr,
     state: Arc<State>,
@@ -110,14 +110,16 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, hyper::Error> {
-    if request.headers().contains_key("upgrade") {
+    let connect = request.method() == http::Method::CONNECT;
+    if connect || request.headers().contains_key("upgrade") {
         let upgrade = hyper::upgrade::on(request);
         tokio::spawn(async move {
             let (mut read, mut write) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
             let closed = tokio::io::copy(&mut read, &mut write).await.is_ok();
             state.sockets_ended.send_modify(|ended| ended.push(closed));
         });
-        let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+        let status = if connect { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+        let response = Response::builder().status(status);
         return Ok(response
             .header("upgrade", "websocket")
             .header("connection", "upgrade")

@@ -4,13 +4,13 @@ import { output } from './process.js';
 
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--disable-quic', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
+  '--disable-sync', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
   '--disable-backgrounding-occluded-windows',
 ];
 
 /** A Chromium of its own, with an empty profile. */
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
+export function launch(flags = ['--disable-quic']) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: [...FLAGS, ...flags] });
 }
 
 /** A page that remembers what went wrong in it. */

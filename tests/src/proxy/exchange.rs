@@ -104,6 +104,10 @@ impl Engine {
                     }));
                 }
                 100..=199 => self.write_client(&head.raw).await?,
+                200..=299 if request.method == "CONNECT" => {
+                    self.write_client(&head.raw).await?;
+                    return Ok(Next::Tunnel(Passing::All));
+                }
                 _ => {
                     self.relay_final(&head, action).await?;
                     let over = head.ends_connection(request);

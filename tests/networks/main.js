@@ -1,0 +1,81 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { output, top } from '../browser/lib/process.js';
+import { checks } from './lib/checks.js';
+import { Lab } from './lib/lab.js';
+import { Measurement } from './lib/measure.js';
+import { addresses, Namespace } from './lib/namespace.js';
+import { Network, SpaceNetwork } from './lib/network.js';
+import { compare, write } from './lib/table.js';
+import { missing } from './lib/tools.js';
+
+/** So many networks connect at a time: a machine that is busy with itself would say nothing of networks. */
+const CONNECTING = 3;
+/** Networks change one after the other, in these steps. */
+const STEP_MS = 150;
+
+const options = process.argv.slice(2);
+const tools = options.splice(options.indexOf('--tools'), 2)[1];
+const writing = options.includes('--write');
+const wanted = options.filter((option) => !option.startsWith('--'));
+
+const folder = join(import.meta.dirname, 'cases');
+const files = readdirSync(folder).filter((file) => file.endsWith('.js')).sort();
+const all = new Map();
+for (const file of files) all.set(basename(file, '.js').replace(/^\d+-/, ''), (await import(join(folder, file))).default);
+const unknown = wanted.filter((name) => !all.has(name));
+if (unknown.length > 0) throw new Error(`no such network: ${unknown}; there are ${[...all.keys()].join(' ')}`);
+const names = [...all.keys()].filter((name) => wanted.length === 0 || wanted.includes(name));
+
+const began = Date.now();
+const told = (text) => console.log(`${String(Math.round((Date.now() - began) / 1000)).padStart(4)} s  ${text}`);
+const numbers = { passed: 0, failed: 0, skipped: 0 };
+const tell = (verdict, what, why = '') => {
+  numbers[verdict] += 1;
+  const mark = { passed: '✔', failed: '✖', skipped: '- SKIPPED' }[verdict];
+  console.log(`${mark} ${what}${why && `: ${why}`}`);
+};
+
+await Namespace.sweep();
+const lab = new Lab({ ca: { cert: join(tools, 'ca.pem'), key: join(tools, 'ca.key') }, mitmdump: join(tools, 'mitmproxy/bin/mitmdump') },
+  names.map((_, i) => addresses(i).far));
+const measurements = [];
+try {
+  for (const [i, name] of names.entries()) {
+    const definition = all.get(name);
+    const lacking = await missing(definition, all, lab.tools);
+    if (lacking) {
+      tell('skipped', name, lacking);
+      continue;
+    }
+    const network = definition.space ? new SpaceNetwork(lab, name, definition, i) : new Network(lab, name, definition, all);
+    measurements.push(new Measurement(network));
+  }
+  told('networks are being set up');
+  await Promise.all(measurements.map((one) => one.part('standing', () => one.begin())));
+  const standing = measurements.filter(({ wrong }) => wrong.length === 0);
+  told(`${standing.length} networks stand; fresh connects`);
+  const queue = [...standing];
+  const work = async () => {
+    for (let one = queue.shift(); one; one = queue.shift()) await one.connects();
+  };
+  await Promise.all(Array.from({ length: CONNECTING }, work));
+  told('traffic both ways, while each network changes its behaviour twice');
+  await Promise.all(standing.map((one, i) => one.traffic(i * STEP_MS)));
+  told('cuts');
+  await Promise.all(standing.map((one) => one.cut()));
+  told('done');
+  const stories = await Promise.all(measurements.map((one) => one.story()));
+  writeFileSync(join(output, 'networks.json'), JSON.stringify(stories, null, 1));
+} finally {
+  await Promise.allSettled(measurements.map((one) => one.end()));
+  await lab.close();
+}
+
+for (const one of measurements) for (const { what, why } of checks(one)) tell(why ? 'failed' : 'passed', `${one.name}: ${what}`, why);
+const table = join(top, 'docs/networks.md');
+if (writing) write(table, measurements, all);
+else tell(...compare(table, measurements, all));
+
+console.log(`networks: ${numbers.passed} passed, ${numbers.failed} failed, ${numbers.skipped} skipped`);
+process.exit(numbers.failed === 0 ? 0 : 1);
