@@ -2,6 +2,7 @@
 
 use crate::link::LinkId;
 use crate::world::{Check, Event, World};
+use crosspoint_core::client::Input;
 use crosspoint_core::{Code, OutFrame};
 use serde_json::json;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ impl World {
         let f = self.profile.faults;
         let weights = [
             f.kill, f.half, f.stall, f.migrate, f.race, f.expire, f.restart, f.rewrite, f.trim, f.evict,
-            f.bye,
+            f.bye, f.hole, f.sleep, f.pace,
         ];
         let peer = self.rng.below(self.peers.len() as u64) as usize;
         let open: Vec<LinkId> = self.peers[peer].links.iter().copied().collect();
@@ -47,9 +48,41 @@ impl World {
             }
             (9, _) => self.evict()?,
             (10, _) if self.model.living() > 1 && !self.peers[peer].gone => self.say_bye(peer)?,
+            (11, Some(link)) => self.hole(link),
+            (12, _) => self.sleep(peer),
+            (13, _) if !self.peers[peer].gone => self.pace(peer)?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn hole(&mut self, id: LinkId) {
+        let which = self.rng.below(3);
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if which != 0 {
+            link.up.kill();
+        }
+        if which != 1 {
+            link.down.kill();
+        }
+        link.dead_since.get_or_insert(now);
+        self.trace(|| format!("link {id}: a black hole ({which})"));
+    }
+
+    fn pace(&mut self, peer: usize) -> Check {
+        let times = *self.rng.pick(&[0, 1, 1, 3]);
+        if self.peers[peer].asleep_until > self.now {
+            return Ok(());
+        }
+        self.client(peer, Input::Pace { beat_ms: times * self.limits.beat_ms })
+    }
+
+    fn sleep(&mut self, peer: usize) {
+        let until = self.peers[peer].asleep_until.max(self.now + self.rng.within((500, 20_000)));
+        self.peers[peer].asleep_until = until;
+        self.at(until, Event::Wake);
+        self.trace(|| format!("client {peer}: sleeps until {until}"));
     }
 
     fn stall(&mut self, id: LinkId) {

@@ -38,6 +38,8 @@ impl World {
         };
         let limits = &self.limits;
         let Some(session) = self.hub.sessions.get_mut(&name) else { return Ok(()) };
+        let one_way = self.links.get(&id).is_some_and(|l| l.kind == crate::link::Kind::Sse);
+        let beat_ms = session.core.pace(hello.beat_ms, one_way);
         let start = session.core.start();
         let welcome = Welcome {
             version: VERSION,
@@ -47,6 +49,7 @@ impl World {
             received: session.core.received(),
             start,
             heartbeat_ms: limits.heartbeat_ms,
+            beat_ms,
             resume_ms: limits.resume_ms,
             ack_every: limits.ack_every,
             ack_delay_ms: limits.ack_delay_ms,

@@ -1,6 +1,7 @@
 //! A hub small enough to be right by inspection, over core's sessions: what is tested is not this.
 
 use crate::link::LinkId;
+use crate::net::BEAT;
 use crate::profile::Profile;
 use crate::requests::Request;
 use crate::rng::Rng;
@@ -77,6 +78,11 @@ impl World {
             return self.hello(id, &frame).map(|()| true);
         };
         let Some(session) = self.hub.sessions.get_mut(&name) else { return Ok(true) };
+        if frame.kind == BEAT {
+            session.core.beat(now, u64::from(id));
+            self.hub.dirty.insert(name);
+            return Ok(true);
+        }
         let what = frame.kind.clone();
         let taken = session.core.receive(now, u64::from(id), seq, frame);
         self.hub.dirty.insert(name.clone());

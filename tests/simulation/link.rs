@@ -83,6 +83,8 @@ pub(crate) struct Posts {
     pub(crate) open: Vec<(Rc<Post>, u32)>,
     pub(crate) next: u32,
     pub(crate) scheduled: bool,
+    /// One is wanted, even without frames.
+    pub(crate) beat: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +123,8 @@ pub(crate) struct Link {
     pub(crate) next_down: u64,
     /// The number of the last counted frame that the client put on it.
     pub(crate) last_up: Option<u64>,
+    /// A direction of it died, and nobody was told.
+    pub(crate) dead_since: Option<u64>,
 }
 
 impl Link {
@@ -137,6 +141,7 @@ impl Link {
             poll: Poll::default(),
             next_down: 1,
             last_up: None,
+            dead_since: None,
         }
     }
 

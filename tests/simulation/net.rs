@@ -5,6 +5,9 @@ use crate::world::{Check, Event, World};
 use crosspoint_core::client::Input;
 use crosspoint_core::{Code, Fault, Frame, OutFrame, SharedFrame};
 
+/// The type that stands for a beat on its way up.
+pub(crate) const BEAT: &str = "{}";
+
 impl World {
     pub(crate) fn open_link(&mut self, peer: usize) -> LinkId {
         let kinds = [Kind::WebSocket, Kind::Sse, Kind::Poll];
@@ -43,6 +46,24 @@ impl World {
         link.posts.waiting.push_back((seq, frame));
         self.batch_later(id);
         Ok(())
+    }
+
+    /// The client shows that the way up lives.
+    pub(crate) fn beat_up(&mut self, id: LinkId) {
+        let at = self.now + self.latency();
+        let Some(link) = self.links.get_mut(&id).filter(|l| l.client_open) else { return };
+        match link.kind {
+            Kind::WebSocket => {
+                if let Some(at) = link.up.push(at, 2, (None, Frame::new(BEAT))) {
+                    self.at(at, Event::Up(id));
+                }
+            }
+            Kind::Sse => {
+                link.posts.beat = true;
+                self.batch_later(id);
+            }
+            Kind::Poll => {}
+        }
     }
 
     /// Frames of a link's stream reach the hub.
@@ -97,6 +118,7 @@ impl World {
             let Some(frame) = frames.next() else { break };
             taken.push(frame.clone());
             match link.kind {
+                Kind::Poll if frame.is_beat() => {}
                 Kind::Poll => link.poll.out.push(frame.clone()),
                 _ => wake = link.down.push(at, frame.cost(), frame.clone()).or(wake),
             }
@@ -179,8 +201,16 @@ impl World {
     fn client_receives(&mut self, id: LinkId, frame: &SharedFrame) -> Check {
         let Some(link) = self.links.get(&id).filter(|l| l.client_open) else { return Ok(()) };
         let peer = link.peer;
-        let frame = Frame::decode_text(&frame.text()).map_err(|e| format!("the hub's frame: {e}"))?;
-        self.client(peer, Input::Frame { link: id, frame })
+        if frame.is_beat() {
+            let answers = link.kind == Kind::WebSocket;
+            return self
+                .client(peer, if answers { Input::Beat { link: id } } else { Input::Heard { link: id } });
+        }
+        let text = frame.text();
+        // Runs without beats are those of before.
+        let bytes = if self.profile.has_beats() { text.len() as u64 } else { 0 };
+        let frame = Frame::decode_text(&text).map_err(|e| format!("the hub's frame: {e}"))?;
+        self.client(peer, Input::Frame { link: id, frame, bytes })
     }
 
     pub(crate) fn clients_receive(&mut self, id: LinkId, frames: &[SharedFrame]) -> Check {

@@ -8,6 +8,9 @@ use crosspoint_core::{Code, Frame};
 use serde_json::json;
 use std::collections::BTreeSet;
 
+/// What core gives an answer at least, ms.
+const PATIENCE_MS: u64 = 2_000;
+
 pub(crate) struct Peer {
     pub(crate) user: String,
     pub(crate) client: Client,
@@ -18,6 +21,11 @@ pub(crate) struct Peer {
     /// A connect is on its way.
     connecting: bool,
     pub(crate) away_until: u64,
+    pub(crate) asleep_until: u64,
+    /// It has wanted other paces of beats.
+    pub(crate) paced: bool,
+    /// When it last gave a link up for its silence.
+    silent_at: Option<u64>,
     /// It said goodbye.
     pub(crate) gone: bool,
     pub(crate) app: crate::app::App,
@@ -35,6 +43,9 @@ impl Peer {
             asked: None,
             connecting: true,
             away_until: 0,
+            asleep_until: 0,
+            paced: false,
+            silent_at: None,
             gone: false,
             app: crate::app::App::default(),
         }
@@ -86,6 +97,7 @@ impl World {
             let line = serde_json::to_string(&input).unwrap_or_default();
             self.trace(|| format!("client {i} < {line}"));
         }
+        self.peers[i].paced |= matches!(input, Input::Pace { .. });
         if let Input::Hello { link, .. } = &input {
             self.peers[i].asked = Some(*link);
         }
@@ -121,6 +133,40 @@ impl World {
         Ok(taken)
     }
 
+    /// A client gives a link up for its silence: it must have reason to.
+    fn check_silence(&mut self, i: usize, id: LinkId) -> Check {
+        self.peers[i].silent_at = Some(self.now);
+        let Some(link) = self.links.get(&id).filter(|_| self.profile.has_beats()) else { return Ok(()) };
+        let lives = link.hub_open && !link.up.dead && !link.down.dead;
+        if lives { Err(format!("client {i} takes link {id}, which lives, for dead")) } else { Ok(()) }
+    }
+
+    /// Who is carried by a dead link notices it in time.
+    pub(crate) fn check_carried(&self, i: usize) -> Check {
+        let peer = &self.peers[i];
+        let link = peer.client.link().and_then(|id| self.links.get(&id));
+        let Some(since) = link.and_then(|l| l.dead_since).filter(|_| !peer.gone) else { return Ok(()) };
+        if self.now < peer.asleep_until + PATIENCE_MS {
+            return Ok(());
+        }
+        // Repeated deaths make patient.
+        let patience = match peer.silent_at {
+            Some(at) if at + 60_000 > since => self.limits.heartbeat_ms,
+            _ => PATIENCE_MS,
+        };
+        let late = self.now - since.max(peer.asleep_until);
+        // The pace may have been another one when the link died.
+        let pace = match peer.client.beat_ms() {
+            0 => 3 * self.limits.heartbeat_ms / 2,
+            _ if peer.paced => 3 * self.limits.beat_ms,
+            beat_ms => beat_ms,
+        };
+        if late > pace + patience + 1_000 {
+            return Err(format!("client {i} has been carried by a dead link for {late} ms"));
+        }
+        Ok(())
+    }
+
     fn reconnect(&mut self, i: usize) {
         let peer = &mut self.peers[i];
         let idle = peer.client.link().is_none() && peer.asked.is_none();
@@ -149,7 +195,15 @@ impl World {
                 }
                 self.send_up(link, seq, frame)
             }
+            Output::Beat { link } => {
+                self.beat_up(link);
+                Ok(())
+            }
             Output::Close { link, code } => {
+                if code == Code::HeartbeatTimeout {
+                    self.check_silence(i, link)?;
+                }
+                let peer = &mut self.peers[i];
                 peer.asked.take_if(|l| *l == link);
                 if matches!(code, Code::BadFrame | Code::OutOfOrder) {
                     return Err(format!("client {i} gives up link {link}: {code}"));

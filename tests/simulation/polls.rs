@@ -3,6 +3,7 @@
 use crate::link::LinkId;
 use crate::world::{Check, Event, World};
 use crosspoint_core::SharedFrame;
+use crosspoint_core::client::Input;
 
 const WAIT_MS: u64 = 150;
 const TRIES_MAX: u32 = 8;
@@ -71,20 +72,33 @@ impl World {
     fn answer_poll(&mut self, id: LinkId, batch: u64, frames: Vec<SharedFrame>) {
         let dead = self.links.get(&id).is_none_or(|l| l.down.dead);
         if !dead && !self.rng.chance(self.profile.post_loss) {
-            let after = self.latency();
-            self.schedule(after, Event::PollAnswered(id, batch, frames));
+            let (after, received) = (self.latency(), self.hub_received(id));
+            self.schedule(after, Event::PollAnswered(id, batch, frames, received));
         }
     }
 
-    pub(crate) fn poll_answered(&mut self, id: LinkId, batch: u64, frames: &[SharedFrame]) -> Check {
+    pub(crate) fn poll_answered(
+        &mut self,
+        id: LinkId,
+        batch: u64,
+        frames: &[SharedFrame],
+        received: u64,
+    ) -> Check {
         let Some(link) = self.links.get_mut(&id).filter(|l| l.client_open) else { return Ok(()) };
+        let peer = link.peer;
+        let has_beats = self.profile.has_beats();
         if batch != link.poll.have + 1 {
             return Ok(());
         }
         (link.poll.have, link.poll.tries) = (batch, 0);
         let wait = self.rng.below(5);
         self.schedule(wait, Event::Poll(id));
-        self.clients_receive(id, frames)
+        self.clients_receive(id, frames)?;
+        if has_beats {
+            self.client(peer, Input::Heard { link: id })?;
+            self.client(peer, Input::Acked { link: id, received })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn poll_times_out(&mut self, id: LinkId, attempt: u64) {

@@ -23,7 +23,8 @@ impl World {
     pub(crate) fn batch(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.posts.scheduled = false;
-        if link.posts.open.len() >= CONCURRENT || link.posts.waiting.is_empty() {
+        let beat = std::mem::take(&mut link.posts.beat) && link.posts.open.is_empty();
+        if link.posts.open.len() >= CONCURRENT || (link.posts.waiting.is_empty() && !beat) {
             return;
         }
         let n = link.posts.waiting.len().min(1 + self.rng.below(FRAMES_MAX as u64) as usize);

@@ -29,6 +29,12 @@ pub(crate) struct Faults {
     pub(crate) evict: u64,
     /// A client says goodbye for good.
     pub(crate) bye: u64,
+    /// One or both directions of a link die, and nobody is told.
+    pub(crate) hole: u64,
+    /// A client's machine sleeps.
+    pub(crate) sleep: u64,
+    /// A client wants another pace of beats.
+    pub(crate) pace: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +42,9 @@ pub(crate) struct Profile {
     pub(crate) name: &'static str,
     pub(crate) clients: (u64, u64),
     pub(crate) run_ms: u64,
+    pub(crate) heartbeat_ms: (u64, u64),
+    /// The pace of beats; 0 for none.
+    pub(crate) beat_ms: (u64, u64),
     /// Between two acts of one application.
     pub(crate) app_ms: (u64, u64),
     pub(crate) fault_ms: (u64, u64),
@@ -60,6 +69,8 @@ const CALM: Profile = Profile {
     name: "calm",
     clients: (2, 4),
     run_ms: 3_000,
+    heartbeat_ms: (300, 1_500),
+    beat_ms: (0, 0),
     app_ms: (20, 200),
     fault_ms: (300, 1_500),
     faults: Faults {
@@ -74,6 +85,9 @@ const CALM: Profile = Profile {
         restart: 0,
         rewrite: 0,
         evict: 0,
+        hole: 0,
+        sleep: 0,
+        pace: 0,
     },
     links: [3, 1, 1],
     latency_ms: (1, 40),
@@ -143,6 +157,9 @@ pub(crate) const PROFILES: &[Profile] = &[
             trim: 3,
             evict: 1,
             bye: 1,
+            hole: 0,
+            sleep: 0,
+            pace: 0,
         },
         latency_ms: (1, 100),
         post_loss: 80,
@@ -154,6 +171,17 @@ pub(crate) const PROFILES: &[Profile] = &[
         read_failures: 50,
         ..CALM
     },
+    Profile {
+        name: "silence",
+        run_ms: 30_000,
+        heartbeat_ms: (8_000, 12_000),
+        beat_ms: (300, 2_500),
+        app_ms: (50, 2_000),
+        fault_ms: (200, 8_000),
+        faults: Faults { hole: 6, sleep: 3, pace: 2, migrate: 2, kill: 1, bye: 0, ..CALM.faults },
+        links: [2, 1, 1],
+        ..CALM
+    },
 ];
 
 impl Profile {
@@ -161,17 +189,22 @@ impl Profile {
         PROFILES.iter().copied().find(|p| p.name == name)
     }
 
+    pub(crate) fn has_beats(&self) -> bool {
+        self.beat_ms.1 > 0
+    }
+
     pub(crate) fn limits(&self, rng: &mut Rng) -> Limits {
         Limits {
             outbox_bytes_max: rng.within(self.outbox_bytes) as usize,
             reorder_frames_max: rng.within(self.reorder_frames) as usize,
             volatile_keys_max: rng.within((1, 4)) as usize,
-            heartbeat_ms: rng.within((300, 1_500)),
+            heartbeat_ms: rng.within(self.heartbeat_ms),
             resume_ms: rng.within((1_000, 4_000)),
             drain_ms: rng.within((20, 400)),
             ack_every: rng.within((1, 32)),
             ack_delay_ms: rng.within((5, 300)),
             request_ms: rng.within((200, 1_000)),
+            beat_ms: if self.has_beats() { rng.within(self.beat_ms) } else { 0 },
             ..Limits::default()
         }
     }
@@ -183,6 +216,7 @@ impl Profile {
             queue_max: rng.within(self.queue_max) as usize,
             window: rng.within((1, window as u64)) as usize,
             welcome_ms: rng.within((300, 1_500)),
+            beat_ms: limits.beat_ms,
             ..ClientConfig::default()
         }
     }

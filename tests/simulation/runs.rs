@@ -82,6 +82,11 @@ fn hub_restarts() {
 }
 
 #[test]
+fn links_that_fall_silent() {
+    run_all("silence");
+}
+
+#[test]
 fn everything_at_once() {
     run_all("everything");
 }

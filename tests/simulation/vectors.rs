@@ -6,7 +6,7 @@ use crate::world::World;
 use std::fs;
 use std::path::Path;
 
-const VECTORS: [(&str, u64); 12] = [
+const VECTORS: [(&str, u64); 14] = [
     ("calm", 1),
     ("calm", 2),
     ("links", 1),
@@ -19,6 +19,8 @@ const VECTORS: [(&str, u64); 12] = [
     ("restarts", 2),
     ("everything", 1),
     ("everything", 2),
+    ("silence", 1),
+    ("silence", 2),
 ];
 
 #[test]

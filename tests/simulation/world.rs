@@ -36,7 +36,7 @@ pub(crate) enum Event {
     Poll(LinkId),
     PollArrives(LinkId, u64, u64),
     PollWaited(LinkId, u64),
-    PollAnswered(LinkId, u64, Vec<SharedFrame>),
+    PollAnswered(LinkId, u64, Vec<SharedFrame>, u64),
     PollTimeout(LinkId, u64),
     /// The engine reads a room's history …
     Read(Reading),
@@ -45,6 +45,8 @@ pub(crate) enum Event {
     /// A room's new events reach its members.
     Feed(Arc<str>),
     RequestTimeout(String),
+    /// Somebody's machine wakes up.
+    Wake,
 }
 
 pub(crate) struct World {
@@ -131,14 +133,17 @@ impl World {
     fn step(&mut self) -> Check {
         self.steps += 1;
         let sessions = self.hub.sessions.values().map(|s| s.core.deadline());
-        let clients = self.peers.iter().map(|p| p.client.deadline());
+        let clients = self.peers.iter().filter(|p| p.asleep_until <= self.now).map(|p| p.client.deadline());
         let deadline = sessions.chain(clients).min().unwrap_or(u64::MAX);
         let next = self.queue.first_key_value().map(|((at, _), _)| *at);
         match next {
             Some(at) if at < deadline => {
                 self.now = at;
                 if let Some((_, event)) = self.queue.pop_first() {
-                    self.happen(event)?;
+                    match self.sleeper(&event) {
+                        Some(until) => self.at(until, event),
+                        None => self.happen(event)?,
+                    }
                 }
             }
             _ => {
@@ -146,14 +151,32 @@ impl World {
                 self.ticks()?;
             }
         }
-        self.settle()
+        self.settle()?;
+        (0..self.peers.len()).try_for_each(|i| self.check_carried(i))
+    }
+
+    /// Until when the client sleeps that this happens to, if it does.
+    fn sleeper(&self, event: &Event) -> Option<u64> {
+        let peer = match event {
+            Event::App(i) | Event::Connect(i, _) | Event::Answer(i, _) => *i,
+            Event::Down(id)
+            | Event::ClientNotices(id)
+            | Event::Batch(id)
+            | Event::PostAnswered(id, ..)
+            | Event::PostTimeout(id, ..)
+            | Event::Poll(id)
+            | Event::PollAnswered(id, ..)
+            | Event::PollTimeout(id, _) => self.links.get(id)?.peer,
+            _ => return None,
+        };
+        Some(self.peers[peer].asleep_until).filter(|until| *until > self.now)
     }
 
     /// Time is up for some: after a tick, nobody's deadline may be in the past.
     fn ticks(&mut self) -> Check {
         let now = self.now;
         for i in 0..self.peers.len() {
-            if self.peers[i].client.deadline() <= now {
+            if self.peers[i].client.deadline() <= now && self.peers[i].asleep_until <= now {
                 self.client(i, Input::Tick)?;
                 let next = self.peers[i].client.deadline();
                 if next <= now {
@@ -196,12 +219,15 @@ impl World {
             Event::Poll(link) => self.poll(link),
             Event::PollArrives(link, named, attempt) => self.poll_arrives(link, named, attempt),
             Event::PollWaited(link, attempt) => self.poll_waited(link, attempt),
-            Event::PollAnswered(link, batch, frames) => self.poll_answered(link, batch, &frames)?,
+            Event::PollAnswered(link, batch, frames, received) => {
+                self.poll_answered(link, batch, &frames, received)?;
+            }
             Event::PollTimeout(link, attempt) => self.poll_times_out(link, attempt),
             Event::Read(reading) => self.read(reading),
             Event::ReadDone(reading, page) => self.read_done(reading, page)?,
             Event::Feed(room) => self.feed(&room),
             Event::RequestTimeout(request) => self.request_times_out(&request)?,
+            Event::Wake => {}
         }
         Ok(())
     }

@@ -118,6 +118,8 @@ mod tests {
         Choice {
             name: name.into(),
             url: format!("/{name}"),
+            upgrade: false,
+            certificate_hashes: vec![],
             head_start_ms,
             deadline_ms: 3000,
             score: 0,

@@ -129,6 +129,11 @@ impl Fault {
         Fault { code, message: message.into(), retry: code.retry(), retry_after_ms: None, address: None }
     }
 
+    /// Whether the same attempt may do in a while.
+    pub fn retry_is_due(&self) -> bool {
+        matches!(self.retry, Retry::Now | Retry::Backoff)
+    }
+
     /// The same fault, with the time to wait before the next attempt.
     pub fn after(self, retry_after_ms: u64) -> Fault {
         Fault { retry_after_ms: Some(retry_after_ms), ..self }

@@ -59,13 +59,32 @@ export function snapshot(data: unknown): unknown {
 }
 
 const texts = new WeakMap<Frame, string>();
+const payloads = new WeakMap<Frame, string>();
+
+/** The JSON of a frame's data, made once: what becomes of the data later changes nothing. */
+function payloadText(frame: Frame): string {
+  let text = payloads.get(frame);
+  if (text === undefined) {
+    text = JSON.stringify(frame.data) ?? '';
+    payloads.set(frame, text);
+  }
+  return text;
+}
+
+/** How many bytes a frame's data has, as JSON or as it is. */
+export function payloadBytes(frame: Frame): number {
+  return frame.data instanceof Uint8Array ? frame.data.length : utf8Length(payloadText(frame));
+}
 
 /** As JSON text; a binary payload becomes `data64`. A frame is encoded once: what becomes of its data later changes nothing. */
 export function encodeText(frame: Frame): string {
   let text = texts.get(frame);
   if (text === undefined) {
     const { data, ...head } = frame;
-    text = JSON.stringify(data instanceof Uint8Array ? { ...head, data64: toBase64(data) } : frame);
+    const binary = data instanceof Uint8Array;
+    const payload = binary ? JSON.stringify(toBase64(data)) : payloadText(frame);
+    text = JSON.stringify(head);
+    if (payload !== '') text = `${text.slice(0, -1)},"${binary ? 'data64' : 'data'}":${payload}}`;
     texts.set(frame, text);
   }
   return text;

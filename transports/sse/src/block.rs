@@ -2,12 +2,14 @@
 //! all receivers share go to a socket as they are. Where hyper frames the body the wrapping is left out.
 
 use bytes::Bytes;
-use crosspoint_core::{Frame, OutFrame, Position, Wire};
+use crosspoint_core::{Fault, Frame, OutFrame, Position, Wire};
 use serde::Deserialize;
 use std::fmt::Display;
 
 /// Keeps the path open, and nothing else.
 pub(crate) const COMMENT: Bytes = Bytes::from_static(b"6\r\n: hb\n\n\r\n");
+/// A sign of life.
+const BEAT: Bytes = Bytes::from_static(b"3\r\n:\n\n\r\n");
 /// How long a browser waits before it opens a plain stream again.
 pub(crate) const RETRY: Bytes = Bytes::from_static(b"d\r\nretry: 2000\n\n\r\n");
 /// The end of a chunked body.
@@ -15,7 +17,8 @@ pub(crate) const END: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
 /// The block of a frame, which all streams share.
 pub(crate) fn shared(frame: &OutFrame) -> Bytes {
-    frame.wire(Wire::Sse, |f| block(None, f.position(), &f.text())).clone()
+    let encode = |f: &OutFrame| if f.is_beat() { BEAT } else { block(None, f.position(), &f.text()) };
+    frame.wire(Wire::Sse, encode).clone()
 }
 
 /// The block that tells a client its link and the link's key.
@@ -30,7 +33,7 @@ pub(crate) fn plain(frame: &OutFrame) -> Option<Bytes> {
     match hub_kind(frame.json()) {
         None => Some(shared(frame)),
         Some(b"gap") => Some(block(Some("gap"), gap_position(frame).as_deref(), &frame.text())),
-        Some(b"close") => Some(block(Some("close"), None::<&str>, &frame.text())),
+        Some(b"close") => Some(closing(frame)),
         Some(_) => None,
     }
 }
@@ -50,13 +53,33 @@ fn gap_position(frame: &OutFrame) -> Option<String> {
     gap.position.filter(|p| p.parse::<Position>().is_ok())
 }
 
+/// The end of a plain stream, with the time after which a browser is to open it again.
+fn closing(frame: &OutFrame) -> Bytes {
+    let fault: Option<Fault> = Frame::decode_text(frame.json()).ok().and_then(|f| f.parse().ok());
+    let text = frame.text();
+    let mut out = begin(&text);
+    if let Some(ms) = fault.and_then(|f| f.retry_after_ms) {
+        line(&mut out, b"retry: ", ms.to_string().as_bytes());
+    }
+    finish(out, Some("close"), &text)
+}
+
 fn block(event: Option<&str>, id: Option<impl Display>, text: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(text.len() + 96 + HEAD);
-    out.resize(HEAD, 0);
+    let mut out = begin(text);
     // An id with a line end or a NUL would be cut or ignored by the reader: better none.
     if let Some(id) = id.map(|id| id.to_string()).filter(|id| !id.contains(['\n', '\r', '\0'])) {
         line(&mut out, b"id: ", id.as_bytes());
     }
+    finish(out, event, text)
+}
+
+fn begin(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 96 + HEAD);
+    out.resize(HEAD, 0);
+    out
+}
+
+fn finish(mut out: Vec<u8>, event: Option<&str>, text: &[u8]) -> Bytes {
     if let Some(event) = event {
         line(&mut out, b"event: ", event.as_bytes());
     }
@@ -111,7 +134,9 @@ mod tests {
         let long = block(None, None::<&str>, &[b'x'; 0x12345]);
         assert!(long.starts_with(b"1234d\r\ndata: x"));
         assert_eq!(unwrapped(&long).len(), 0x1234d);
-        for (of, holds) in [(COMMENT, ": hb\n\n"), (RETRY, "retry: 2000\n\n")] {
+        for (of, holds) in
+            [(COMMENT, ": hb\n\n"), (shared(&OutFrame::beat()), ":\n\n"), (RETRY, "retry: 2000\n\n")]
+        {
             let size = format!("{:x}\r\n{holds}\r\n", holds.len());
             assert_eq!((&of, unwrapped(&of)), (&Bytes::from(size), Bytes::from(holds)));
         }

@@ -34,7 +34,8 @@ impl Mode {
     fn encode(self, frame: &OutFrame) -> Option<Bytes> {
         match self {
             Mode::Stream => Some(block::shared(frame)),
-            Mode::Poll => Some(frame.text()),
+            // The answer to a poll is its sign of life.
+            Mode::Poll => (!frame.is_beat()).then(|| frame.text()),
             Mode::Plain => block::plain(frame),
         }
     }

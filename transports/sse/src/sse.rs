@@ -196,10 +196,12 @@ impl Sse {
     }
 
     fn try_subscribe(&self, info: LinkInfo) -> Result<Response<SseBody>, Refusal> {
-        self.admit()?;
         let (opened, link) = self.link_up(info, Mode::Plain)?;
         link.turn();
-        not_refused(&link)?;
+        // Browsers never come back after an error: who may come later gets a stream that says so, and ends.
+        if link.fault().is_none_or(|fault| !fault.retry_is_due()) {
+            not_refused(&link)?;
+        }
         link.answered();
         Ok(body::stream(opened, blocks(link)))
     }
@@ -239,7 +241,8 @@ impl Sse {
             }
         }
         let opened = Opened(Some(link.clone()));
-        let info = LinkInfo { transport: Some(Transport::Sse), mode: mode.name(), ..info };
+        let one_way = mode == Mode::Stream;
+        let info = LinkInfo { transport: Some(Transport::Sse), mode: mode.name(), one_way, ..info };
         let sender: Arc<dyn LinkSender> = link.clone();
         link.attach(shared.acceptor.link_up(info, sender));
         Ok((opened, link))

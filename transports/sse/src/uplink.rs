@@ -92,6 +92,9 @@ impl Numbered {
             if text.len() > max {
                 return Err(Fault::new(Code::FrameTooLarge, format!("a frame may have {max} bytes")));
             }
+            if *text == *Frame::BEAT {
+                continue;
+            }
             // What is not a frame counts, as on every transport.
             let frame = Frame::decode_text(&text);
             let counted = frame.as_ref().map_or(true, Frame::counted);
@@ -204,7 +207,7 @@ mod tests {
             Err(Code::BadRequest),
             "no start"
         );
-        assert_eq!(number(r#"{"key":"k","frames":[{"type":"hub:ping"}]}"#, 99), Ok((vec![None], None)));
+        assert_eq!(number(r#"{"key":"k","frames":[{"type":"hub:ping"},{}]}"#, 99), Ok((vec![None], None)));
         assert_eq!(number(r#"{"key":"k","start":0,"frames":[]}"#, 99), Err(Code::BadRequest));
         assert_eq!(number(r#"{"key":"k","start":1,"frames":["long"]}"#, 5), Err(Code::FrameTooLarge));
         assert_eq!(number(r#"{"frames":[]}"#, 5), Err(Code::BadRequest));

@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 /// How long a link may take to send what waits, and its goodbye.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
@@ -31,8 +32,12 @@ const LINK_FRAMES_MAX: usize = 256;
 pub(crate) enum LinkEvent {
     /// The path has shown that it carries both directions.
     Proven,
-    /// A frame came.
-    Frame(Box<Frame>),
+    /// A frame came, in a message of this size (bytes).
+    Frame(Box<Frame>, usize),
+    /// Something came that is no frame and answers nothing: the way down lives.
+    Heard,
+    /// A beat came: both ways live.
+    Beat,
     /// The hub has received so many counted frames (the answer to a POST).
     Acked(u64),
     /// The link is gone; the last of its events.
@@ -41,10 +46,18 @@ pub(crate) enum LinkEvent {
 
 /// A frame to send.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Numbered {
     /// Its number, if it is counted.
     pub(crate) seq: Option<u64>,
     pub(crate) frame: Frame,
+}
+
+/// What goes up.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Frame(Box<Numbered>),
+    /// A sign of life, wanted at this time.
+    Beat(Instant),
 }
 
 /// What a link needs.
@@ -68,12 +81,22 @@ impl Context {
     }
 }
 
-type Outbox = mpsc::Receiver<Box<Outgoing>>;
+type Outbox = mpsc::Receiver<Outgoing>;
+
+/// The hello, which is what a link that is no probe is given first. `None`: the link was given up before.
+async fn hello(outbox: &mut Outbox) -> Option<String> {
+    loop {
+        match outbox.recv().await? {
+            Outgoing::Frame(first) => return Some(first.frame.encode_text()),
+            Outgoing::Beat(_) => {}
+        }
+    }
+}
 
 /// A running link. Dropping it cuts the connection without a word.
 pub(crate) struct Handle {
     pub(crate) transport: Transport,
-    outbox: mpsc::Sender<Box<Outgoing>>,
+    outbox: mpsc::Sender<Outgoing>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -101,7 +124,12 @@ impl Handle {
         {
             return true;
         }
-        self.outbox.try_send(Box::new(Outgoing { seq, frame })).is_ok()
+        self.outbox.try_send(Outgoing::Frame(Box::new(Numbered { seq, frame }))).is_ok()
+    }
+
+    /// Shows that the way up lives. Where much waits already, that does.
+    pub(crate) fn beat(&self) {
+        let _ = self.outbox.try_send(Outgoing::Beat(Instant::now()));
     }
 
     /// Closes. `politely`: what waits is sent first; for which the task lives on in `closing` for a while.

@@ -5,6 +5,8 @@ use super::{Context, LinkEvent, Opened, Outbox, is_passing, lost, stream};
 use crate::backoff::{Backoff, BackoffOptions};
 use crate::net::Http;
 use crate::random;
+use crosspoint_core::client::Welcome;
+use crosspoint_core::session::Beat;
 use crosspoint_core::{Code, Fault, Frame, Retry};
 use serde::Deserialize;
 use serde_json::json;
@@ -13,9 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const WAIT_MS: u64 = 20_000;
-/// What a poll may take beyond its wait.
+/// How long the hub waits for a frame where there are no beats.
+const WAIT: Duration = Duration::from_secs(20);
+/// What a poll may take beyond its wait; less where its answer is what shows that the link lives.
 const SLACK: Duration = Duration::from_secs(8);
+const SLACK_MIN: Duration = Duration::from_secs(1);
+/// And how many times as long as usual.
+const PATIENCE: u32 = 4;
 /// Polls that fail for so long end the link: a few lost answers in a row don't.
 const GIVE_UP: Duration = Duration::from_secs(5);
 const BACKOFF: BackoffOptions = BackoffOptions { min_ms: 200, max_ms: 1_000, factor: 2.0 };
@@ -39,22 +45,24 @@ struct Batch {
 pub(super) async fn run(context: &Context, mut outbox: Outbox) -> Result<(), Fault> {
     let mut hello = String::new();
     if !context.probe {
-        match outbox.recv().await {
-            Some(first) => hello = first.frame.encode_text(),
+        match super::hello(&mut outbox).await {
+            Some(first) => hello = first,
             None => return Ok(()),
         }
     }
     let mut http = Http::new(context.address.clone(), context.tls.clone(), context.within);
     let path = context.address.path.clone();
     let body = format!("{{\"mode\":\"poll\",\"frames\":[{hello}]}}");
+    let began = Instant::now();
     let first: First = http.exchange(&path, body, &[], context.within).await?;
+    let usual = began.elapsed();
     let First { link, key, batch, received, frames } = first;
     context.tell(LinkEvent::Proven).await;
 
     let welcomed = AtomicBool::new(false);
     let path = Opened { link, key: key.clone() }.path(&path);
-    let uplink = Uplink::new(context, path.clone(), key.clone(), &welcomed);
-    let polls = Polls { context, http, path, key, welcomed: &welcomed };
+    let uplink = Uplink::new(context, path.clone(), key.clone(), &welcomed, false);
+    let polls = Polls { context, http, path, key, welcomed: &welcomed, beat: Duration::ZERO, usual };
     let ended = tokio::select! {
         fault = polls.run(Batch { batch, received, frames }) => Err(fault),
         sent = uplink.run(outbox) => sent,
@@ -68,6 +76,10 @@ struct Polls<'a> {
     path: String,
     key: String,
     welcomed: &'a AtomicBool,
+    /// The pace of beats in force; zero for none.
+    beat: Duration,
+    /// How much longer answers take than their wait.
+    usual: Duration,
 }
 
 impl Polls<'_> {
@@ -79,10 +91,16 @@ impl Polls<'_> {
         let mut backoff = Backoff::new(BACKOFF);
         let mut failing_since = None;
         loop {
-            let body = json!({"key": self.key, "poll": {"batch": last, "wait_ms": WAIT_MS}}).to_string();
-            let within = Duration::from_millis(WAIT_MS) + SLACK;
+            // After a failure the question is whether anybody is there.
+            let wait = if failing_since.is_some() { Duration::ZERO } else { self.wait() };
+            let wait_ms = wait.as_millis() as u64;
+            let body = json!({"key": self.key, "poll": {"batch": last, "wait_ms": wait_ms}}).to_string();
+            let (sent, within) = (Instant::now(), wait + self.slack());
             let taken = match self.http.exchange::<Batch>(&self.path, body, &[], within).await {
                 Ok(batch) => {
+                    if let Some(beyond) = sent.elapsed().checked_sub(wait) {
+                        self.usual = beyond.max((self.usual * 3 + beyond) / 4);
+                    }
                     failing_since = None;
                     backoff.reset();
                     self.take(batch, last).await
@@ -103,18 +121,41 @@ impl Polls<'_> {
         }
     }
 
+    fn wait(&self) -> Duration {
+        if self.beat.is_zero() { WAIT } else { self.beat.min(WAIT) }
+    }
+
+    fn slack(&self) -> Duration {
+        if self.beat.is_zero() { SLACK } else { (self.usual * PATIENCE).clamp(SLACK_MIN, SLACK) }
+    }
+
+    /// The hub says what pace it keeps to.
+    fn learn(&mut self, frame: &Frame) {
+        let said = match frame.kind.as_str() {
+            "hub:welcome" => frame.parse().ok().map(|w: Welcome| w.beat_ms),
+            "hub:pong" => frame.parse().ok().and_then(|b: Beat| b.beat_ms),
+            _ => None,
+        };
+        if let Some(ms) = said {
+            self.beat = Duration::from_millis(ms);
+        }
+    }
+
     /// Hands the batch on and returns its number; a repeated one has been handed on already.
-    async fn take(&self, answer: Batch, last: u64) -> Result<u64, Fault> {
+    async fn take(&mut self, answer: Batch, last: u64) -> Result<u64, Fault> {
         if answer.batch > last {
             for frame in &answer.frames {
                 let bad = |e: crosspoint_core::FrameError| Fault {
                     retry: Retry::Backoff,
                     ..Fault::new(Code::BadFrame, e.to_string())
                 };
+                let bytes = frame.get().len();
                 let frame = Frame::decode_text(frame.get().as_bytes()).map_err(bad)?;
-                stream::hand_on(self.context, frame, self.welcomed).await;
+                self.learn(&frame);
+                stream::hand_on(self.context, frame, bytes, self.welcomed).await;
             }
         }
+        self.context.tell(LinkEvent::Heard).await;
         self.context.tell(LinkEvent::Acked(answer.received)).await;
         Ok(answer.batch)
     }

@@ -54,8 +54,8 @@ pub(crate) async fn open_stream(
 pub(super) async fn run(context: &Context, mut outbox: Outbox) -> Result<(), Fault> {
     let mut hello = vec![];
     if !context.probe {
-        match outbox.recv().await {
-            Some(first) => hello.push(first.frame.encode_text()),
+        match super::hello(&mut outbox).await {
+            Some(first) => hello.push(first),
             None => return Ok(()),
         }
     }
@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, mut outbox: Outbox) -> Result<(), Fau
 
     let welcomed = AtomicBool::new(false);
     let path = opened.path(&context.address.path);
-    let uplink = Uplink::new(context, path, opened.key, &welcomed);
+    let uplink = Uplink::new(context, path, opened.key, &welcomed, true);
     tokio::select! {
         fault = read(context, events, &welcomed) => Err(fault),
         sent = uplink.run(outbox) => sent.map_err(|fault| lost(fault, welcomed.load(Ordering::Relaxed))),
@@ -89,19 +89,25 @@ impl StreamEvents {
     /// The next event. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<SseEvent, Fault> {
         loop {
-            if let Some(event) = self.parser.next() {
+            if let Some(event) = self.step().await? {
                 return Ok(event);
             }
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    let piece = frame.into_data().unwrap_or_else(|_| Bytes::new());
-                    self.parser.push(&piece)?;
-                }
-                Some(Err(e)) => {
-                    return Err(Fault::new(Code::Unavailable, format!("the stream broke off: {e}")));
-                }
-                None => return Err(Fault::new(Code::Unavailable, "the stream ended")),
+        }
+    }
+
+    /// The next event; `None` when something came, a comment perhaps, that makes no whole event. Cancel safe.
+    async fn step(&mut self) -> Result<Option<SseEvent>, Fault> {
+        if let Some(event) = self.parser.next() {
+            return Ok(Some(event));
+        }
+        match self.body.frame().await {
+            Some(Ok(frame)) => {
+                let piece = frame.into_data().unwrap_or_else(|_| Bytes::new());
+                self.parser.push(&piece)?;
+                Ok(self.parser.next())
             }
+            Some(Err(e)) => Err(Fault::new(Code::Unavailable, format!("the stream broke off: {e}"))),
+            None => Err(Fault::new(Code::Unavailable, "the stream ended")),
         }
     }
 
@@ -115,15 +121,19 @@ impl StreamEvents {
 
 async fn read(context: &Context, mut events: StreamEvents, welcomed: &AtomicBool) -> Fault {
     loop {
-        let event = match events.next().await {
-            Ok(event) => event,
+        let event = match events.step().await {
+            Ok(Some(event)) => event,
+            Ok(None) => {
+                context.tell(LinkEvent::Heard).await;
+                continue;
+            }
             Err(fault) => return fault,
         };
         if event.event != "message" {
             continue;
         }
         match Frame::decode_text(event.data.as_bytes()) {
-            Ok(frame) => hand_on(context, frame, welcomed).await,
+            Ok(frame) => hand_on(context, frame, event.data.len(), welcomed).await,
             Err(error) => {
                 return Fault { retry: Retry::Backoff, ..Fault::new(Code::BadFrame, error.to_string()) };
             }
@@ -132,9 +142,9 @@ async fn read(context: &Context, mut events: StreamEvents, welcomed: &AtomicBool
 }
 
 /// Tells of a frame that came down.
-pub(super) async fn hand_on(context: &Context, frame: Frame, welcomed: &AtomicBool) {
+pub(super) async fn hand_on(context: &Context, frame: Frame, bytes: usize, welcomed: &AtomicBool) {
     if frame.kind == "hub:welcome" {
         welcomed.store(true, Ordering::Relaxed);
     }
-    context.tell(LinkEvent::Frame(Box::new(frame))).await;
+    context.tell(LinkEvent::Frame(Box::new(frame), bytes)).await;
 }

@@ -1,6 +1,6 @@
 //! The POSTs of an SSE link: one under way at a time, batched, each repeated until it is answered or the link is given up.
 
-use super::{Context, LinkEvent, Outbox, Outgoing, is_passing};
+use super::{Context, LinkEvent, Numbered, Outbox, Outgoing, is_passing};
 use crate::backoff::{Backoff, BackoffOptions};
 use crate::net::Http;
 use crate::random;
@@ -13,8 +13,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const DEADLINE: Duration = Duration::from_secs(10);
-/// A first attempt at a small POST is given up sooner: its repetition does no harm.
-const DEADLINE_MIN: Duration = Duration::from_secs(3);
+/// A first attempt at a small POST is given up sooner, where POSTs have been quick: its repetition does no harm.
+const DEADLINE_FIRST: Duration = Duration::from_secs(3);
+const DEADLINE_MIN: Duration = Duration::from_secs(1);
+/// How many times as long as usual a POST may take.
+const PATIENCE: u32 = 8;
 /// The slowest uplink that a deadline allows for.
 const BYTES_PER_MS: u64 = 8;
 /// A batch that fails for so long ends the link.
@@ -32,7 +35,7 @@ struct Item {
 }
 
 impl Item {
-    fn new(Outgoing { seq, frame }: Outgoing) -> Item {
+    fn new(Numbered { seq, frame }: Numbered) -> Item {
         let whose = || frame.room.as_ref().or(frame.to.as_ref());
         let key = frame.volatile.as_ref().map(|v| match v {
             Volatile::Key(key) => format!("{:?}\0\0{key}", whose()),
@@ -50,7 +53,15 @@ pub(super) struct Uplink<'a> {
     /// The hello was answered: it need not be repeated.
     welcomed: &'a AtomicBool,
     waiting: VecDeque<Item>,
+    /// Whether beats are POSTs without frames; else something else shows that the way up lives.
+    beats: bool,
+    /// A POST is wanted, even one without frames.
+    beat: bool,
+    /// When the last POST was answered.
+    answered: Option<Instant>,
     bytes_max: usize,
+    /// How long POSTs take; `None` before the first.
+    usual: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -64,9 +75,22 @@ impl<'a> Uplink<'a> {
         path: String,
         key: String,
         welcomed: &'a AtomicBool,
+        beats: bool,
     ) -> Uplink<'a> {
         let http = Http::new(context.address.clone(), context.tls.clone(), context.within);
-        Uplink { context, http, path, key, welcomed, waiting: VecDeque::new(), bytes_max: usize::MAX }
+        Uplink {
+            context,
+            http,
+            path,
+            key,
+            welcomed,
+            waiting: VecDeque::new(),
+            beats,
+            beat: false,
+            answered: None,
+            bytes_max: usize::MAX,
+            usual: None,
+        }
     }
 
     /// Returns when the outbox is closed and all that was in it is delivered.
@@ -74,12 +98,12 @@ impl<'a> Uplink<'a> {
         loop {
             if self.waiting.is_empty() {
                 match outbox.recv().await {
-                    Some(next) => self.take(*next),
+                    Some(next) => self.take(next),
                     None => return Ok(()),
                 }
             }
             while let Ok(next) = outbox.try_recv() {
-                self.take(*next);
+                self.take(next);
             }
             let batch = self.batch();
             self.deliver(batch).await?;
@@ -87,14 +111,21 @@ impl<'a> Uplink<'a> {
     }
 
     fn take(&mut self, next: Outgoing) {
-        let item = Item::new(next);
+        let next = match next {
+            Outgoing::Frame(next) => next,
+            Outgoing::Beat(at) => {
+                self.beat |= self.beats && self.answered.is_none_or(|answered| answered < at);
+                return;
+            }
+        };
+        let item = Item::new(*next);
         if item.key.is_some() {
             self.waiting.retain(|old| old.key != item.key);
         }
         self.waiting.push_back(item);
     }
 
-    /// As many as fit into one body; at least one.
+    /// As many as fit into one body; at least one if there is one.
     fn batch(&mut self) -> Vec<Item> {
         let max = self.bytes_max.min(self.context.post_bytes_max.load(Ordering::Relaxed));
         let mut bytes = ENVELOPE_BYTES;
@@ -114,15 +145,20 @@ impl<'a> Uplink<'a> {
             if self.welcomed.load(Ordering::Relaxed) {
                 batch.retain(|item| !item.hello);
             }
-            if batch.is_empty() {
+            if batch.is_empty() && !self.beat {
                 return Ok(());
             }
             let body = self.body(&batch);
             let bytes = body.len();
             let slow = Duration::from_millis(bytes as u64 / BYTES_PER_MS);
-            let within = DEADLINE.min((DEADLINE_MIN + slow) * patience);
+            let first = self.usual.map_or(DEADLINE_FIRST, |usual| DEADLINE_MIN.max(usual * PATIENCE));
+            let within = DEADLINE.min((first + slow) * patience);
+            let sent = Instant::now();
             match self.http.exchange::<Answer>(&self.path, body, &[], within).await {
                 Ok(Answer { received }) => {
+                    (self.beat, self.answered) = (false, Some(Instant::now()));
+                    let took = sent.elapsed();
+                    self.usual = Some(self.usual.map_or(took, |usual| (usual * 3 + took) / 4));
                     // A full queue means that the application doesn't read; a later answer says the same and more.
                     let _ = self.context.events.try_send((self.context.id, LinkEvent::Acked(received)));
                     return Ok(());

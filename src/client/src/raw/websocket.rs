@@ -76,7 +76,7 @@ impl WsLink {
         self.socket.send(message).await.map_err(socket_fault)
     }
 
-    /// The next frame, skipping pings; `None` when the WebSocket was closed. Cancel safe, without a deadline.
+    /// The next frame, skipping pings and beats; `None` when the WebSocket was closed. Cancel safe, without a deadline.
     ///
     /// # Errors
     /// The connection broke, or a message is no frame.
@@ -84,6 +84,7 @@ impl WsLink {
         let bad = |e: crosspoint_core::FrameError| Fault::new(Code::BadFrame, e.to_string());
         loop {
             return match self.message().await? {
+                Some(Message::Text(text)) if text.as_bytes() == Frame::BEAT => continue,
                 Some(Message::Text(text)) => Frame::decode_text(text.as_bytes()).map(Some).map_err(bad),
                 Some(Message::Binary(bytes)) => Frame::decode_binary(&bytes).map(Some).map_err(bad),
                 Some(Message::Close(_)) | None => Ok(None),

@@ -1,5 +1,6 @@
 //! A client's links, and what is said on them: hello and welcome, heartbeats, acks, goodbyes.
 
+use super::pulse::{Due, Pulse};
 use super::state::{Hello, Identity, Welcome};
 use super::{Client, LinkId, Output, QueueFull, Rooms};
 use crate::VERSION;
@@ -10,11 +11,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// A tick that comes so much later than it was due says more of this machine than of any link, ms.
+const LATE_MS: u64 = 1_000;
+
 #[derive(Debug)]
 pub(super) struct Link {
     /// The number of the next counted frame from the hub; `None` before the welcome.
     pub(super) next_down: Option<u64>,
-    pub(super) heard_at: u64,
+    pub(super) pulse: Pulse,
     pub(super) sent_at: u64,
     hello_at: u64,
 }
@@ -38,8 +42,13 @@ impl Links {
 
     pub(super) fn heard(&mut self, link: LinkId, now: u64) {
         if let Some(l) = self.links.get_mut(&link) {
-            l.heard_at = now;
+            l.pulse.heard(now, 0);
         }
+    }
+
+    fn current_mut(&mut self) -> Option<(LinkId, &mut Link)> {
+        let id = self.current?;
+        self.links.get_mut(&id).map(|l| (id, l))
     }
 
     pub(super) fn closed(&mut self, link: LinkId) {
@@ -66,6 +75,7 @@ impl Client {
             session: self.session.as_ref().map(|s| s.session.clone()),
             resume: self.session.as_ref().map(|s| s.resume.clone()),
             received: self.received,
+            beat_ms: self.config.beat_ms,
             cause: Some(cause),
             ..Hello::default()
         };
@@ -74,7 +84,7 @@ impl Client {
         if let Some(previous) = self.links.asked {
             self.give_up(previous, Code::Replaced);
         }
-        let l = Link { next_down: None, heard_at: now, sent_at: now, hello_at: now };
+        let l = Link { next_down: None, pulse: Pulse::new(now), sent_at: now, hello_at: now };
         self.links.links.insert(link, l);
         self.links.asked = Some(link);
         self.transmit(now, link, None, Frame::with("hub:hello", &data));
@@ -101,10 +111,10 @@ impl Client {
                     return;
                 }
                 if frame.kind == "hub:ping" {
-                    let pong = Beat { received: Some(self.tell()), t: beat.t };
+                    let pong = Beat { received: Some(self.tell()), t: beat.t, beat_ms: None };
                     self.transmit(now, link, None, Frame::with("hub:pong", &pong));
-                } else if let (Some(t), "hub:pong") = (beat.t, frame.kind.as_str()) {
-                    self.out.push_back(Output::Rtt { link, ms: now.saturating_sub(t as u64) });
+                } else if frame.kind == "hub:pong" {
+                    self.pong(now, link, &beat);
                 }
             }
             "hub:close" => {
@@ -143,8 +153,11 @@ impl Client {
         }
         self.config.ack_every = w.ack_every.max(1);
         self.config.ack_delay_ms = w.ack_delay_ms;
+        let beat_ms = if self.config.beat_ms > 0 { w.beat_ms } else { 0 };
         if let Some(l) = self.links.get_mut(link) {
             l.next_down = Some(w.start);
+            l.pulse = Pulse::new(now);
+            l.pulse.beat_ms = beat_ms;
         }
         self.session = Some(Identity { session: w.session.clone(), resume: w.resume });
         let (session, user) = (w.session, w.user);
@@ -220,42 +233,102 @@ impl Client {
     }
 
     pub(super) fn tick(&mut self, now: u64) {
+        if now > self.deadline().saturating_add(LATE_MS) {
+            self.forgive(now);
+        }
         if self.ack_due.is_some_and(|due| due <= now) {
             self.ack(now);
         }
         let late = |l: &Link| l.next_down.is_none() && now >= l.hello_at + self.config.welcome_ms;
-        let silence = self.config.heartbeat_ms + self.config.heartbeat_ms / 2;
         let links = &self.links.links;
-        let silent: Vec<_> =
-            links.iter().filter(|(_, l)| late(l)).map(|(id, _)| (*id, Code::HelloTimeout)).collect();
-        let dead: Vec<_> = links
-            .iter()
-            .filter(|(_, l)| l.next_down.is_some() && now >= l.heard_at + silence)
-            .map(|(id, _)| (*id, Code::HeartbeatTimeout))
-            .collect();
-        for (link, code) in silent.into_iter().chain(dead) {
-            self.give_up(link, code);
+        let silent: Vec<_> = links.iter().filter(|(_, l)| late(l)).map(|(id, _)| *id).collect();
+        silent.into_iter().for_each(|link| self.give_up(link, Code::HelloTimeout));
+        let heartbeat_ms = self.config.heartbeat_ms;
+        let Some((link, l)) = self.links.current_mut() else { return };
+        match l.pulse.due(now, heartbeat_ms, &mut self.patience) {
+            Due::Death => return self.give_up(link, Code::HeartbeatTimeout),
+            Due::Beat => {
+                l.sent_at = now;
+                l.pulse.ask(now, true, self.up.unacked_bytes(), heartbeat_ms);
+                self.out.push_back(Output::Beat { link });
+            }
+            Due::Nothing if now >= l.sent_at + heartbeat_ms => self.ping(now, None),
+            Due::Nothing => {}
         }
-        if let Some(link) = self.links.current
-            && let Some(l) = self.links.get_mut(link)
-            && now >= l.sent_at + self.config.heartbeat_ms
-        {
-            let beat = Beat { received: Some(self.tell()), t: Some(now as f64) };
-            self.transmit(now, link, None, Frame::with("hub:ping", &beat));
+    }
+
+    /// A tick comes late: whoever slept has heard nobody, and judges nobody by that.
+    fn forgive(&mut self, now: u64) {
+        let (heartbeat_ms, welcome_ms) = (self.config.heartbeat_ms, self.config.welcome_ms);
+        let patience_ms = self.patience.ms(heartbeat_ms);
+        for l in self.links.links.values_mut() {
+            if l.next_down.is_none() {
+                l.hello_at = l.hello_at.max((now + patience_ms).saturating_sub(welcome_ms));
+            } else {
+                l.pulse.forgive(now, heartbeat_ms, patience_ms);
+            }
         }
+        self.ping(now, None);
+    }
+
+    /// Asks for a sign of life, and perhaps for another pace of beats.
+    pub(super) fn ping(&mut self, now: u64, beat_ms: Option<u64>) {
+        let received = Some(self.tell());
+        let (heartbeat_ms, unacked) = (self.config.heartbeat_ms, self.up.unacked_bytes());
+        let Some((link, l)) = self.links.current_mut() else { return };
+        l.pulse.ask(now, false, unacked, heartbeat_ms);
+        let ping = Beat { received, t: Some(now as f64), beat_ms };
+        self.transmit(now, link, None, Frame::with("hub:ping", &ping));
+    }
+
+    fn pong(&mut self, now: u64, link: LinkId, pong: &Beat) {
+        self.confirmed(now, link);
+        if let (Some(beat_ms), Some(l)) = (pong.beat_ms, self.links.get_mut(link)) {
+            l.pulse.beat_ms = beat_ms;
+        }
+        if let Some(t) = pong.t {
+            self.measured(link, now.saturating_sub(t as u64));
+        }
+    }
+
+    /// The way up of this link lives.
+    pub(super) fn confirmed(&mut self, now: u64, link: LinkId) -> Option<u64> {
+        self.links.get_mut(link)?.pulse.confirmed(now, &mut self.patience)
+    }
+
+    pub(super) fn beat(&mut self, now: u64, link: LinkId) {
+        self.links.heard(link, now);
+        if let Some(ms) = self.confirmed(now, link) {
+            self.measured(link, ms);
+        }
+    }
+
+    fn measured(&mut self, link: LinkId, ms: u64) {
+        self.patience.measured(ms);
+        self.out.push_back(Output::Rtt { link, ms });
+    }
+
+    pub(super) fn pace(&mut self, now: u64, beat_ms: u64) {
+        self.config.beat_ms = beat_ms;
+        self.ping(now, Some(beat_ms));
+    }
+
+    /// The pace of beats in force on the link that carries the session, ms; 0 where there are none. Who polls waits so long.
+    pub fn beat_ms(&self) -> u64 {
+        let current = self.links.current.and_then(|id| self.links.links.get(&id));
+        current.map_or(0, |l| l.pulse.beat_ms)
     }
 
     /// When [`Input::Tick`] is due next; `u64::MAX` for never.
     pub fn deadline(&self) -> u64 {
-        let silence = self.config.heartbeat_ms + self.config.heartbeat_ms / 2;
+        let heartbeat_ms = self.config.heartbeat_ms;
+        let patience_ms = self.patience.ms(heartbeat_ms);
         let mut at = u64::MAX;
         for (id, l) in &self.links.links {
-            match l.next_down {
-                None => at = at.min(l.hello_at + self.config.welcome_ms),
-                Some(_) => at = at.min(l.heard_at + silence),
-            }
-            if self.links.current == Some(*id) {
-                at = at.min(l.sent_at + self.config.heartbeat_ms);
+            if l.next_down.is_none() {
+                at = at.min(l.hello_at + self.config.welcome_ms);
+            } else if self.links.current == Some(*id) {
+                at = at.min(l.pulse.deadline(heartbeat_ms, patience_ms)).min(l.sent_at + heartbeat_ms);
             }
         }
         match (self.ack_due, self.links.current) {

@@ -6,6 +6,7 @@
 //! session if they have an `id` and no reply. Frames from the hub come out once each and in order.
 
 mod links;
+mod pulse;
 mod rooms;
 mod state;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use state::{ClientConfig, Hello, Welcome};
 use crate::code::{Code, Fault};
 use crate::frame::Frame;
 use links::Links;
+use pulse::Patience;
 use rooms::Rooms;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -44,6 +46,9 @@ pub enum Input {
         link: LinkId,
         /// The frame.
         frame: Frame,
+        /// The size of the message that it came in; 0 where that is not known.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        bytes: u64,
     },
     /// A link is gone, or was given up.
     Closed {
@@ -62,10 +67,25 @@ pub enum Input {
         /// Counted frames received.
         received: u64,
     },
-    /// The way down is alive, or frames wait there that the driver has not read.
+    /// The way down is alive: something came that is no frame and answers nothing.
     Heard {
         /// This link's.
         link: LinkId,
+    },
+    /// A beat came on a link that answers beats: both ways are alive.
+    Beat {
+        /// This link's.
+        link: LinkId,
+    },
+    /// Frames may wait that the driver has not read: nobody is judged by what came so far.
+    Unread {
+        /// By this link.
+        link: LinkId,
+    },
+    /// Another pace of beats is wanted from now on, or a sign of life at once (with the pace as it is).
+    Pace {
+        /// Milliseconds; 0 for no beats.
+        beat_ms: u64,
     },
     /// Time passed; due at [`Client::deadline`].
     Tick,
@@ -86,6 +106,12 @@ pub enum Output {
         seq: Option<u64>,
         /// The frame.
         frame: Frame,
+    },
+    /// Show that the way up of this link lives: by a beat, which is answered, or by a request without frames. A link that polls
+    /// does so anyway.
+    Beat {
+        /// This link.
+        link: LinkId,
     },
     /// Close the link; it is not needed any more.
     Close {
@@ -160,6 +186,10 @@ pub enum Output {
     },
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// The application asked for more than may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} frames wait already")]
@@ -175,6 +205,7 @@ pub struct Client {
     ack_due: Option<u64>,
     acked: u64,
     links: Links,
+    patience: Patience,
     up: Uplink,
     rooms: Rooms,
     out: VecDeque<Output>,
@@ -193,6 +224,7 @@ impl Client {
             ack_due: None,
             acked: 0,
             links: Links::default(),
+            patience: Patience::default(),
             up: Uplink::default(),
             rooms: Rooms::default(),
             out: VecDeque::new(),
@@ -208,13 +240,20 @@ impl Client {
     pub fn handle(&mut self, now: u64, input: Input) -> Result<(), QueueFull> {
         match input {
             Input::Hello { link, cause, auth } => self.hello(now, link, cause, auth),
-            Input::Frame { link, frame } => self.frame(now, link, frame),
+            Input::Frame { link, frame, bytes } => self.frame(now, link, frame, bytes),
             Input::Closed { link } => self.links.closed(link),
             Input::Send { frame } => return self.send(now, frame),
             Input::Acked { link, received } => {
+                self.confirmed(now, link);
                 self.hub_received(link, received);
             }
             Input::Heard { link } => self.links.heard(link, now),
+            Input::Beat { link } => self.beat(now, link),
+            Input::Unread { link } => {
+                self.links.heard(link, now);
+                self.confirmed(now, link);
+            }
+            Input::Pace { beat_ms } => self.pace(now, beat_ms),
             Input::Tick => self.tick(now),
             Input::Bye => self.bye(now),
         }
@@ -251,9 +290,9 @@ impl Client {
         self.up.waiting()
     }
 
-    fn frame(&mut self, now: u64, link: LinkId, frame: Frame) {
+    fn frame(&mut self, now: u64, link: LinkId, frame: Frame, bytes: u64) {
         let Some(l) = self.links.get_mut(link) else { return };
-        l.heard_at = now;
+        l.pulse.heard(now, bytes);
         if Frame::is_link_kind(&frame.kind) {
             return self.link_frame(now, link, frame);
         }

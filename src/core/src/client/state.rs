@@ -22,6 +22,8 @@ pub struct ClientConfig {
     pub ack_delay_ms: u64,
     /// How long a link has to answer the hello, ms.
     pub welcome_ms: u64,
+    /// The pace of beats that is asked for, ms: so soon and a little patience later a dead link is given up. 0 for none.
+    pub beat_ms: u64,
 }
 
 impl Default for ClientConfig {
@@ -33,8 +35,13 @@ impl Default for ClientConfig {
             ack_every: 32,
             ack_delay_ms: 1_000,
             welcome_ms: 5_000,
+            beat_ms: 2_500,
         }
     }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +77,9 @@ pub struct Hello {
     /// Counted frames received in that session.
     #[serde(default)]
     pub received: u64,
+    /// The pace of beats that the client wants, ms; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beat_ms: u64,
     /// Why this link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -113,6 +123,9 @@ pub struct Welcome {
     pub start: u64,
     /// Silence after which to ping, ms.
     pub heartbeat_ms: u64,
+    /// The pace of beats in force, ms; 0: there are none.
+    #[serde(default)]
+    pub beat_ms: u64,
     /// How long the session lives without a link, ms.
     pub resume_ms: u64,
     /// Acknowledge at least every so many frames.
@@ -122,4 +135,7 @@ pub struct Welcome {
     /// The limits to keep.
     #[serde(default)]
     pub limits: ClientLimits,
+    /// Whether the hub wants a `hub:report` of this link.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reports: bool,
 }

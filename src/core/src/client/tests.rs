@@ -31,7 +31,7 @@ impl Driver {
 
     fn frame(&mut self, now: u64, link: LinkId, frame: Value) {
         let frame = Frame::decode_text(frame.to_string().as_bytes()).unwrap();
-        self.input(now, Input::Frame { link, frame });
+        self.input(now, Input::Frame { link, frame, bytes: 0 });
     }
 
     fn welcome(&mut self, now: u64, link: LinkId, session: &str, with: Value) {

@@ -25,6 +25,12 @@ impl Kept {
         self.seq.is_some() && self.awaits_reply() && !request
     }
 
+    /// Its payload, in bytes.
+    fn bytes(&self) -> u64 {
+        let data = self.frame.data.as_ref().map_or(0, |d| d.get().len());
+        self.frame.payload.as_ref().map_or(data, bytes::Bytes::len) as u64
+    }
+
     fn awaits_reply(&self) -> bool {
         self.frame.id.is_some() && !self.answered
     }
@@ -38,11 +44,18 @@ pub(super) struct Uplink {
     next: u64,
     /// Frames acknowledged in this session.
     acked: u64,
+    /// The payloads of what was sent and is not acknowledged.
+    unacked_bytes: u64,
 }
 
 impl Uplink {
     pub(super) fn waiting(&self) -> usize {
         self.kept.len()
+    }
+
+    /// The payloads of what was sent and is not acknowledged, in bytes.
+    pub(super) fn unacked_bytes(&self) -> u64 {
+        self.unacked_bytes
     }
 
     /// Keeps a counted frame.
@@ -58,6 +71,7 @@ impl Uplink {
         let k = self.kept.iter_mut().find(|k| k.seq.is_none()).filter(|_| busy < window)?;
         self.next += 1;
         k.seq = Some(self.next);
+        self.unacked_bytes += k.bytes();
         Some((self.next, k.frame.clone()))
     }
 
@@ -70,7 +84,7 @@ impl Uplink {
         for k in self.kept.iter_mut().filter(|k| k.seq.is_some_and(|s| s > received)) {
             k.seq = None;
         }
-        self.next = received;
+        (self.next, self.unacked_bytes) = (received, 0);
         true
     }
 
@@ -84,8 +98,9 @@ impl Uplink {
             return false;
         }
         self.acked = received;
-        for k in self.kept.iter_mut().filter(|k| k.seq.is_some_and(|s| s <= received)) {
+        for k in self.kept.iter_mut().filter(|k| !k.acked && k.seq.is_some_and(|s| s <= received)) {
             k.acked = true;
+            self.unacked_bytes -= k.bytes();
         }
         self.kept.retain(|k| !k.acked || k.awaits_reply());
         true
@@ -115,7 +130,7 @@ impl Uplink {
             k.acked = false;
         });
         own.into_iter().rev().for_each(|frame| self.kept.push_front(Kept::new(frame, true)));
-        (self.next, self.acked) = (0, 0);
+        (self.next, self.acked, self.unacked_bytes) = (0, 0, 0);
         lost
     }
 }

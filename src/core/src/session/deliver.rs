@@ -165,14 +165,17 @@ impl Session {
             && self.inbound.ack_wanted(now, self.limits.ack_every.min(HUB_ACK_EVERY))
         {
             let received = Some(self.inbound.tell());
-            self.control.push_back(OutFrame::with("hub:ack", &Beat { received, t: None }));
+            self.control.push_back(OutFrame::with("hub:ack", &Beat { received, t: None, beat_ms: None }));
         }
         let nothing = !self.outbox.has_unsent() && self.control.is_empty() && self.volatiles.is_empty();
         if nothing && !asks_ack {
-            return;
+            if now < l.beats_at() {
+                return;
+            }
+            self.control.push_back(OutFrame::beat());
         }
-        let beat = || Beat { received: Some(self.inbound.received()), t: None };
-        let ping = asks_ack.then(|| OutFrame::with("hub:ping", &beat()));
+        let data = || Beat { received: Some(self.inbound.received()), t: None, beat_ms: None };
+        let ping = asks_ack.then(|| OutFrame::with("hub:ping", &data()));
         let mut offered = 0;
         let counted = self.control.iter().chain(self.outbox.unsent());
         let mut frames = counted.chain(ping.iter()).chain(self.volatiles.iter());

@@ -90,12 +90,21 @@ struct Link {
     asked_at: u64,
     /// The transport has no room until it says `writable`.
     blocked: bool,
+    /// A beat goes down when nothing else did for so long, ms; 0: the client's own beats are answered.
+    beat_ms: u32,
+    /// What comes up shows nothing of the way down, so beats go down by themselves.
+    one_way: bool,
 }
 
 impl Link {
     /// Since when one of the two directions is quiet: a client that only listens must be asked although it is sent much.
     fn quiet_since(&self) -> u64 {
         self.sent_at.min(self.heard_at.max(self.asked_at))
+    }
+
+    /// When a beat is due.
+    fn beats_at(&self) -> u64 {
+        if self.beat_ms > 0 { self.sent_at + u64::from(self.beat_ms) } else { u64::MAX }
     }
 }
 
@@ -108,6 +117,9 @@ pub struct Beat {
     /// The pinger's stamp, returned as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub t: Option<f64>,
+    /// In a client's ping: the pace of beats it wants from now on, ms. In the pong: the one in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beat_ms: Option<u64>,
 }
 
 /// One client's session, as the hub holds it.
@@ -167,7 +179,16 @@ impl Session {
         self.control.clear();
         self.ack_asked = 0;
         let next_up = self.inbound.tell() + 1;
-        let new = Link { id: link, next_up, heard_at: now, sent_at: now, asked_at: now, blocked: false };
+        let new = Link {
+            id: link,
+            next_up,
+            heard_at: now,
+            sent_at: now,
+            asked_at: now,
+            blocked: false,
+            beat_ms: 0,
+            one_way: false,
+        };
         let close = match self.link.replace(new) {
             None => None,
             Some(previous) => {
@@ -175,6 +196,26 @@ impl Session {
             }
         };
         Ok(close)
+    }
+
+    /// The client wants this pace of beats on the link that carries it, ms; 0 for none. `one_way`: what comes up by this link
+    /// shows nothing of its way down. Returns the pace in force.
+    pub fn pace(&mut self, wanted_ms: u64, one_way: bool) -> u64 {
+        let wants = wanted_ms > 0 && self.limits.beat_ms > 0;
+        let beat_ms = if wants { wanted_ms.max(self.limits.beat_ms) } else { 0 };
+        if let Some(l) = &mut self.link {
+            l.beat_ms = if one_way { u32::try_from(beat_ms).unwrap_or(u32::MAX) } else { 0 };
+            l.one_way = one_way;
+        }
+        beat_ms
+    }
+
+    /// The client's beat came: the link lives, and the client is to know that it does.
+    pub fn beat(&mut self, now: u64, link: LinkId) {
+        self.alive(now, link);
+        if self.link() == Some(link) && self.ended.is_none() {
+            self.control(OutFrame::beat());
+        }
     }
 
     /// A link is gone.
@@ -294,8 +335,10 @@ impl Session {
                     return Taken::Fault(Code::BadFrame);
                 }
                 if frame.kind == "hub:ping" && self.link() == Some(link) {
-                    let received = self.inbound.tell();
-                    self.control(OutFrame::with("hub:pong", &Beat { received: Some(received), t: beat.t }));
+                    let received = Some(self.inbound.tell());
+                    let one_way = self.link.as_ref().is_some_and(|l| l.one_way);
+                    let beat_ms = beat.beat_ms.map(|wanted| self.pace(wanted, one_way));
+                    self.control(OutFrame::with("hub:pong", &Beat { received, t: beat.t, beat_ms }));
                 }
                 Taken::Nothing
             }
@@ -303,8 +346,8 @@ impl Session {
                 self.end(Code::Bye);
                 Taken::Bye
             }
-            // Repeated, in a POST whose answer was lost.
-            "hub:hello" => Taken::Nothing,
+            // Repeated, in a POST whose answer was lost; and what only the hub's counters are told.
+            "hub:hello" | "hub:report" => Taken::Nothing,
             kind if Frame::is_link_kind(kind) => Taken::Fault(Code::BadRequest),
             _ => Taken::Act(frame),
         }
@@ -320,7 +363,7 @@ impl Session {
         if self.kind == Kind::Resumable && !l.blocked && now >= l.quiet_since() + self.limits.heartbeat_ms {
             (l.sent_at, l.asked_at) = (now, now);
             let received = Some(self.inbound.tell());
-            self.control(OutFrame::with("hub:ping", &Beat { received, t: None }));
+            self.control(OutFrame::with("hub:ping", &Beat { received, t: None, beat_ms: None }));
         }
     }
 
@@ -370,7 +413,7 @@ impl Session {
         if l.blocked {
             return at;
         }
-        at = at.min(l.quiet_since() + self.limits.heartbeat_ms);
+        at = at.min(l.quiet_since() + self.limits.heartbeat_ms).min(l.beats_at());
         match self.inbound.ack_due() {
             Some(due) if self.kind == Kind::Resumable => at.min(due),
             _ => at,

@@ -1,10 +1,13 @@
 import { isCounted, isLinkFrame, type Frame } from '../frame.js';
 import { Links } from './links.js';
+import { Patience, Pulse } from './pulse.js';
 import { Rooms } from './rooms.js';
-import { DEFAULT_CONFIG, isCount, record, welcomeOf, type Config, type Fault, type Input, type LinkId, type Output, type Welcome } from './types.js';
+import { DEFAULT_CONFIG, isCount, record, welcomeOf, type Config, type Fault, type Input, type LinkId, type Output, type Snapshot, type Welcome } from './types.js';
 import { Uplink } from './up.js';
 
 const PROTOCOL_VERSION = 1;
+/** A tick that comes so much later than it was due says more of this machine than of any link (ms). */
+const LATE_MS = 1_000;
 
 /** The client's half of a session, without I/O, clock or chance: the mirror of crosspoint-core's `client`, kept the same by
  * vectors. Feed `handle`, then do what `poll` says until it has nothing more. Times are whole milliseconds. */
@@ -18,6 +21,7 @@ export class Machine {
   private told = 0;
   private ackDue: number | null = null;
   private readonly links = new Links();
+  private readonly patience = new Patience();
   private up = new Uplink();
   private rooms = new Rooms();
   private out: Output[] = [];
@@ -34,7 +38,7 @@ export class Machine {
         this.hello(now, input.link, input.cause, input.auth);
         break;
       case 'frame':
-        this.frame(now, input.link, input.frame);
+        this.frame(now, input.link, input.frame, input.bytes ?? 0);
         break;
       case 'closed':
         this.links.closed(input.link);
@@ -42,13 +46,23 @@ export class Machine {
       case 'send':
         return this.send(now, input.frame);
       case 'acked':
+        this.confirmed(now, input.link);
         this.hubReceived(input.link, input.received);
         break;
-      case 'heard': {
-        const link = this.links.get(input.link);
-        if (link) link.heardAt = now;
+      case 'heard':
+        this.links.get(input.link)?.pulse.heard(now, 0);
         break;
-      }
+      case 'beat':
+        this.beat(now, input.link);
+        break;
+      case 'unread':
+        this.links.get(input.link)?.pulse.heard(now, 0);
+        this.confirmed(now, input.link);
+        break;
+      case 'pace':
+        this.config.beat_ms = input.beat_ms;
+        this.ping(now, input.beat_ms);
+        break;
       case 'tick':
         this.tick(now);
         break;
@@ -87,32 +101,57 @@ export class Machine {
     return this.rooms.room(name);
   }
 
+  /** All that it takes to go on in this machine's place, but for what judges whether links live; can be cloned. */
+  snapshot(): Snapshot {
+    const { identity, received, duplicates, ids } = this;
+    return { identity, received, duplicates, ids, up: { ...this.up }, rooms: { ...this.rooms }, links: this.links.snapshot() };
+  }
+
+  /** Takes the place of another machine. */
+  adopt(now: number, { identity, received, duplicates, ids, up, rooms, links }: Snapshot): void {
+    Object.assign(this, { identity, received, duplicates, ids });
+    Object.assign(this.up, up);
+    Object.assign(this.rooms, rooms);
+    this.links.adopt(now, links);
+    this.tell();
+  }
+
+  /** The session can't be gone on with: the next hello opens another, which restores what can be. */
+  forget(): void {
+    this.identity = null;
+    this.received = 0;
+    this.tell();
+  }
+
   /** When a tick is due next; `Infinity` for never. */
   deadline(): number {
     const { heartbeat_ms, welcome_ms } = this.config;
+    const patienceMs = this.patience.ms(heartbeat_ms);
     let at = Infinity;
     for (const [id, l] of this.links.sorted()) {
-      at = Math.min(at, l.nextDown === null ? l.helloAt + welcome_ms : l.heardAt + this.silence());
-      if (this.links.current === id) at = Math.min(at, l.sentAt + heartbeat_ms);
+      if (l.nextDown === null) at = Math.min(at, l.helloAt + welcome_ms);
+      else if (this.links.current === id) at = Math.min(at, l.pulse.deadline(heartbeat_ms, patienceMs), l.sentAt + heartbeat_ms);
     }
     return this.ackDue !== null && this.links.current !== null ? Math.min(at, this.ackDue) : at;
   }
 
-  private silence(): number {
-    return this.config.heartbeat_ms + Math.floor(this.config.heartbeat_ms / 2);
+  /** The pace of beats in force on the link that carries the session (ms); 0 where there are none. Who polls waits so long. */
+  get beatMs(): number {
+    return this.links.carrier()?.[1].pulse.beatMs ?? 0;
   }
 
   private hello(now: number, link: LinkId, cause: string, auth: Record<string, unknown>): void {
-    const data = { version: PROTOCOL_VERSION, ...this.identity, received: this.received, cause, ...auth };
+    const { beat_ms } = this.config;
+    const data = { version: PROTOCOL_VERSION, ...this.identity, received: this.received, cause, ...(beat_ms > 0 && { beat_ms }), ...auth };
     if (this.links.asked !== null) this.giveUp(this.links.asked, 'replaced');
     this.links.greet(link, now);
     this.transmit(now, link, undefined, { type: 'hub:hello', data });
   }
 
-  private frame(now: number, id: LinkId, frame: Frame): void {
+  private frame(now: number, id: LinkId, frame: Frame, bytes: number): void {
     const link = this.links.get(id);
     if (!link) return;
-    link.heardAt = now;
+    link.pulse.heard(now, bytes);
     if (isLinkFrame(frame.type)) {
       this.linkFrame(now, id, frame);
       return;
@@ -175,13 +214,16 @@ export class Machine {
       case 'hub:ack':
       case 'hub:ping':
       case 'hub:pong': {
-        const { received, t } = beatOf(frame.data);
+        const { received, t, beat_ms } = beatOf(frame.data);
         if (received !== undefined && !this.hubReceived(link, received)) return;
         if (frame.type === 'hub:ping') {
           const data = t === undefined ? { received: this.tell() } : { received: this.tell(), t };
           this.transmit(now, link, undefined, { type: 'hub:pong', data });
-        } else if (frame.type === 'hub:pong' && t !== undefined) {
-          this.out.push({ op: 'rtt', link, ms: Math.max(0, now - Math.max(0, Math.trunc(t))) });
+        } else if (frame.type === 'hub:pong') {
+          this.confirmed(now, link);
+          const l = this.links.get(link);
+          if (l && beat_ms !== undefined) l.pulse.beatMs = beat_ms;
+          if (t !== undefined) this.measured(link, Math.max(0, now - Math.max(0, Math.trunc(t))));
         }
         return;
       }
@@ -224,7 +266,10 @@ export class Machine {
     this.config.ack_every = Math.max(1, w.ack_every);
     this.config.ack_delay_ms = w.ack_delay_ms;
     const l = this.links.get(link);
-    if (l) l.nextDown = w.start;
+    if (l) {
+      l.nextDown = w.start;
+      l.pulse = new Pulse(now, this.config.beat_ms > 0 ? w.beat_ms : 0);
+    }
     this.identity = { session: w.session, resume: w.resume };
     this.out.push({ op: 'welcomed', link, session: w.session, user: w.user, resumed: same });
     if (same) this.out.push({ op: 'acked', received: w.received });
@@ -288,17 +333,63 @@ export class Machine {
   }
 
   private tick(now: number): void {
+    if (now > this.deadline() + LATE_MS) this.forgive(now);
     if (this.ackDue !== null && this.ackDue <= now) this.ack(now);
-    const links = this.links.sorted();
-    const silent = links.filter(([, l]) => l.nextDown === null && now >= l.helloAt + this.config.welcome_ms);
-    const dead = links.filter(([, l]) => l.nextDown !== null && now >= l.heardAt + this.silence());
-    for (const [link] of silent) this.giveUp(link, 'hello_timeout');
-    for (const [link] of dead) this.giveUp(link, 'heartbeat_timeout');
-    const { current } = this.links;
-    const l = current === null ? undefined : this.links.get(current);
-    if (current !== null && l && now >= l.sentAt + this.config.heartbeat_ms) {
-      this.transmit(now, current, undefined, { type: 'hub:ping', data: { received: this.tell(), t: now } });
+    const { heartbeat_ms, welcome_ms } = this.config;
+    for (const [link, l] of this.links.sorted()) {
+      if (l.nextDown === null && now >= l.helloAt + welcome_ms) this.giveUp(link, 'hello_timeout');
     }
+    const carrier = this.links.carrier();
+    if (!carrier) return;
+    const [link, l] = carrier;
+    const due = l.pulse.due(now, heartbeat_ms, this.patience);
+    if (due === 'death') {
+      this.giveUp(link, 'heartbeat_timeout');
+    } else if (due === 'beat') {
+      l.sentAt = now;
+      l.pulse.ask(now, true, this.up.unackedBytes, heartbeat_ms);
+      this.out.push({ op: 'beat', link });
+    } else if (now >= l.sentAt + heartbeat_ms) {
+      this.ping(now, undefined);
+    }
+  }
+
+  /** A tick comes late: whoever slept has heard nobody, and judges nobody by that. */
+  private forgive(now: number): void {
+    const { heartbeat_ms, welcome_ms } = this.config;
+    const patienceMs = this.patience.ms(heartbeat_ms);
+    for (const [, l] of this.links.sorted()) {
+      if (l.nextDown === null) l.helloAt = Math.max(l.helloAt, now + patienceMs - welcome_ms);
+      else l.pulse.forgive(now, heartbeat_ms, patienceMs);
+    }
+    this.ping(now, undefined);
+  }
+
+  /** Asks for a sign of life, and perhaps for another pace of beats. */
+  private ping(now: number, beatMs: number | undefined): void {
+    const received = this.tell();
+    const carrier = this.links.carrier();
+    if (!carrier) return;
+    const [link, l] = carrier;
+    l.pulse.ask(now, false, this.up.unackedBytes, this.config.heartbeat_ms);
+    const data = { received, t: now, ...(beatMs !== undefined && { beat_ms: beatMs }) };
+    this.transmit(now, link, undefined, { type: 'hub:ping', data });
+  }
+
+  /** The way up of this link lives. */
+  private confirmed(now: number, link: LinkId): number | null {
+    return this.links.get(link)?.pulse.confirmed(now, this.patience) ?? null;
+  }
+
+  private beat(now: number, link: LinkId): void {
+    this.links.get(link)?.pulse.heard(now, 0);
+    const ms = this.confirmed(now, link);
+    if (ms !== null) this.measured(link, ms);
+  }
+
+  private measured(link: LinkId, ms: number): void {
+    this.patience.measured(ms);
+    this.out.push({ op: 'rtt', link, ms });
   }
 
   private bye(now: number): void {
@@ -313,10 +404,15 @@ export class Machine {
 }
 
 /** The data of an ack, ping or pong; one of the wrong shape says nothing. */
-function beatOf(data: unknown): { received?: number; t?: number } {
-  const { received, t } = record(data) ?? {};
-  if ((received != null && !isCount(received)) || (t != null && typeof t !== 'number')) return {};
-  return { ...(received != null && { received }), ...(t != null && { t }) };
+function beatOf(data: unknown): { received?: number; t?: number; beat_ms?: number } {
+  const { received, t, beat_ms } = record(data) ?? {};
+  const isWrong = (n: unknown) => n != null && !isCount(n);
+  if (isWrong(received) || isWrong(beat_ms) || (t != null && typeof t !== 'number')) return {};
+  return {
+    ...(received != null && { received: received as number }),
+    ...(t != null && { t }),
+    ...(beat_ms != null && { beat_ms: beat_ms as number }),
+  };
 }
 
 function faultOf(data: unknown): Fault {

@@ -1,4 +1,5 @@
 import type { Frame } from '../frame.js';
+import type { Counting } from './links.js';
 
 /** The driver names links; never twice. */
 export type LinkId = number;
@@ -6,11 +7,19 @@ export type LinkId = number;
 /** What happens to the client. */
 export type Input =
   | { op: 'hello'; link: LinkId; cause: string; auth: Record<string, unknown> }
-  | { op: 'frame'; link: LinkId; frame: Frame }
+  /** `bytes`: the size of the message that it came in, where that is known. */
+  | { op: 'frame'; link: LinkId; frame: Frame; bytes?: number }
   | { op: 'closed'; link: LinkId }
   | { op: 'send'; frame: Frame }
   | { op: 'acked'; link: LinkId; received: number }
+  /** The way down is alive: something came that is no frame and answers nothing. */
   | { op: 'heard'; link: LinkId }
+  /** A beat came on a link that answers beats: both ways are alive. */
+  | { op: 'beat'; link: LinkId }
+  /** Frames may wait that nobody has read: nobody is judged by what came so far. */
+  | { op: 'unread'; link: LinkId }
+  /** Another pace of beats is wanted (0 for none), or a sign of life at once (with the pace as it is). */
+  | { op: 'pace'; beat_ms: number }
   | { op: 'tick' }
   | { op: 'bye' };
 
@@ -24,6 +33,8 @@ export interface Fault {
 /** What the driver is to do, or to tell the application. */
 export type Output =
   | { op: 'transmit'; link: LinkId; seq?: number; frame: Frame }
+  /** Show that the way up lives: by a beat, which is answered, or by a request without frames. */
+  | { op: 'beat'; link: LinkId }
   | { op: 'close'; link: LinkId; code: string }
   | { op: 'event'; frame: Frame }
   | { op: 'welcomed'; link: LinkId; session: string; user: string; resumed: boolean }
@@ -47,6 +58,8 @@ export interface Config {
   ack_delay_ms: number;
   /** How long a link has to answer the hello (ms). */
   welcome_ms: number;
+  /** The pace of beats that is asked for: so soon (ms) and a little patience later a dead link is given up. 0 for none. */
+  beat_ms: number;
   /** Whether a new session of this user sends a frame again that the last one left unanswered. */
   again: (frame: Frame, user: string) => boolean;
 }
@@ -58,8 +71,20 @@ export const DEFAULT_CONFIG: Config = {
   ack_every: 32,
   ack_delay_ms: 1_000,
   welcome_ms: 5_000,
+  beat_ms: 2_500,
   again: () => true,
 };
+
+/** A machine's state, as far as another one needs it to go on. */
+export interface Snapshot {
+  identity: { session: string; resume: string } | null;
+  received: number;
+  duplicates: number;
+  ids: number;
+  up: object;
+  rooms: object;
+  links: Counting;
+}
 
 /** The data of `hub:welcome`, as far as the machine reads it. */
 export interface Welcome {
@@ -74,6 +99,8 @@ export interface Welcome {
   resume_ms: number;
   ack_every: number;
   ack_delay_ms: number;
+  /** The pace of beats in force; 0 for none. */
+  beat_ms: number;
 }
 
 export function record(value: unknown): Record<string, unknown> | null {
@@ -98,6 +125,6 @@ export function welcomeOf(data: unknown): Welcome | null {
   const w = record(data);
   if (!w || typeof w.session !== 'string' || typeof w.resume !== 'string' || typeof w.resumed !== 'boolean') return null;
   if (!WELCOME_COUNTS.every((name) => isCount(w[name]))) return null;
-  const user = w.user ?? '';
-  return typeof user === 'string' ? ({ ...w, user } as Welcome) : null;
+  const { user, beat_ms } = { user: w.user ?? '', beat_ms: w.beat_ms ?? 0 };
+  return typeof user === 'string' && isCount(beat_ms) ? ({ ...w, user, beat_ms } as Welcome) : null;
 }

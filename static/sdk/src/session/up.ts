@@ -1,4 +1,4 @@
-import type { Frame } from '../frame.js';
+import { payloadBytes, type Frame } from '../frame.js';
 
 interface Kept {
   /** The number in the current session; `null` until it is first sent there. */
@@ -31,6 +31,8 @@ export class Uplink {
   /** The number of the newest counted frame. */
   private next = 0;
   private acked = 0;
+  /** The payloads of what was sent and is not acknowledged. */
+  unackedBytes = 0;
 
   get waiting(): number {
     return this.kept.length;
@@ -51,6 +53,7 @@ export class Uplink {
       } else {
         if (due >= window) return null;
         k.seq = ++this.next;
+        this.unackedBytes += payloadBytes(k.frame);
         return { seq: k.seq, frame: k.frame };
       }
     }
@@ -62,6 +65,7 @@ export class Uplink {
     if (received < this.acked || !this.ack(received)) return false;
     for (const k of this.kept) if (k.seq !== null && k.seq > received) k.seq = null;
     this.next = received;
+    this.unackedBytes = 0;
     return true;
   }
 
@@ -70,7 +74,11 @@ export class Uplink {
     if (received <= this.acked) return true;
     if (received > this.next) return false;
     this.acked = received;
-    for (const k of this.kept) if (k.seq !== null && k.seq <= received) k.acked = true;
+    for (const k of this.kept) {
+      if (k.acked || k.seq === null || k.seq > received) continue;
+      k.acked = true;
+      this.unackedBytes -= payloadBytes(k.frame);
+    }
     this.settle();
     return true;
   }
@@ -94,7 +102,7 @@ export class Uplink {
       k.acked = false;
     }
     this.kept = [...own.map((frame) => kept(frame, true)), ...again];
-    this.next = this.acked = 0;
+    this.next = this.acked = this.unackedBytes = 0;
     return lost;
   }
 
