@@ -52,7 +52,9 @@ impl Hub {
         let answer = Answer::of(self.addr, "GET", "/metrics", &[], b"").await;
         assert_eq!(answer.status, 200);
         let lines = answer.body.lines().filter(|l| !l.starts_with('#'));
-        lines.filter_map(|l| l.rsplit_once(' ').map(|(k, v)| (k.into(), v.parse().unwrap()))).collect()
+        lines
+            .filter_map(|l| l.rsplit_once(' ').map(|(k, v)| (k.into(), v.parse::<f64>().unwrap() as u64)))
+            .collect()
     }
 
     /// Waits until a metric, without `crosspoint_`, is so.

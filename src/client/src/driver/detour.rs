@@ -38,8 +38,11 @@ impl Driver {
         }
         let Ok(base) = Base::parse(address) else { return false };
         let safe = base.is_as_safe_as(&self.base) && base.is_as_safe_as(&self.detour.home);
-        if !safe || base == self.base || self.detour.hops >= HOPS_MAX {
+        let circles = self.detour.hops >= HOPS_MAX;
+        if !safe || base == self.base || circles {
             tracing::debug!(address, "not followed");
+            // After the wait that comes now it may be.
+            self.detour.hops = 0;
             return false;
         }
         self.detour.hops += 1;

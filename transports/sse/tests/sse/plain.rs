@@ -69,6 +69,20 @@ everywhere! {
         assert_eq!(server.sse.links(), 0);
     }
 
+    async fn a_refusal_that_passes_is_a_stream_that_ends(client, server) {
+        // After an error a browser's EventSource would never come back.
+        for code in [Code::Unavailable, Code::Shutdown] {
+            *server.hub.refuse.lock() = Some(code);
+            let mut events = client.get("/rooms/r/events", &[]).await;
+            assert_eq!(events.headers["content-type"], "text/event-stream");
+            assert_eq!(events.block().await.as_deref(), Some("retry: 2000\n\n"));
+            let close = events.next().await.expect("the close");
+            assert_eq!((close.event.as_str(), &close.json()["data"]["code"]), ("close", &json!(code.name())));
+            assert!(events.next().await.is_none());
+        }
+        assert_eq!(server.sse.links(), 0);
+    }
+
     async fn a_reader_that_leaves_is_noticed(client, server) {
         let events = client.get("/rooms/r/events", &[]).await;
         drop(events);
