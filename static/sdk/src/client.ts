@@ -32,7 +32,7 @@ export class ClientImpl implements Client {
   readonly queue: Queue;
   protected readonly core: Core;
   protected readonly rooms = new Map<string, RoomImpl>();
-  private readonly requests: Requests;
+  protected readonly requests: Requests;
 
   constructor(url: string, options: Options, clock: Clock = systemClock, maker: LinkMaker = makeLink, tie: Tie | null = null) {
     this.core = new Core(url, options, this.hooks(), clock, maker, tie);

@@ -1,9 +1,11 @@
 import { ClientImpl } from './client.js';
+import { canShare } from './tabs/bus.js';
+import { SharedClient } from './tabs/client.js';
 import type { Client, Options } from './types.js';
 
 /** Connects to the hub at `url` (`http(s):` or `ws(s):`; in a page also relative to it). Returns at once and connects in the background. */
 export function connect(url: string, options: Options = {}): Client {
-  return new ClientImpl(url, options);
+  return options.tabs === 'shared' && canShare() ? new SharedClient(url, options) : new ClientImpl(url, options);
 }
 
 export { CrosspointError, type Code, type Retry } from './codes.js';

@@ -1,7 +1,7 @@
 import { asError } from './check.js';
 import type { Frame, Sender } from './frame.js';
 
-type Handler = (data: any, context: { from: Sender; type: string }) => unknown;
+export type Handler = (data: any, context: { from: Sender; type: string }) => unknown;
 
 /** Answers requests that others send to this session or its services. */
 export class Requests {
@@ -15,6 +15,14 @@ export class Requests {
     return () => {
       if (this.handlers.get(type) === handler) this.handlers.delete(type);
     };
+  }
+
+  has(type: string): boolean {
+    return this.handlers.has(type);
+  }
+
+  types(): string[] {
+    return [...this.handlers.keys()];
   }
 
   async take(frame: Frame): Promise<void> {

@@ -1,0 +1,114 @@
+import { ClientImpl } from '../client.js';
+import type { CoreHooks } from '../core.js';
+import { makeLink } from '../driver.js';
+import type { Frame } from '../frame.js';
+import type { TransportName } from '../links/link.js';
+import { baseUrl } from '../negotiate.js';
+import type { Handler } from '../requests.js';
+import type { Wire } from '../room.js';
+import type { Options } from '../types.js';
+import { Seats } from './seats.js';
+import { Shared, sharedClock } from './shared.js';
+
+/** A client whose session is shared with those of other tabs. */
+export class SharedClient extends ClientImpl {
+  override readonly debug = { killLink: () => this.killLink() };
+  private readonly shared: Shared;
+  private readonly seats: Seats;
+  private readonly attached = new Set<string>();
+
+  constructor(url: string, options: Options) {
+    let seats: Seats | null = null;
+    const shared: Shared = new Shared(baseUrl(url), options, sharedClock, {
+      shared: (op) => seats?.shared(op),
+      joinAnswered: (room, id, good) => seats?.joinAnswered(room, id, good),
+      returned: (unanswered) => this.returned(unanswered),
+    });
+    super(url, options, sharedClock, makeLink, shared);
+    this.shared = shared;
+    this.seats = seats = new Seats({
+      core: () => this.core,
+      shared,
+      room: (name) => this.rooms.get(name),
+      take: (frame) => super.take(frame),
+    });
+  }
+
+  protected override hooks(): CoreHooks {
+    const own = super.hooks();
+    return {
+      ...own,
+      rejoined: (room, data) => this.seats.isIn(room) && own.rejoined(room, data),
+      rejoinFailed: (room, error) => {
+        if (!this.seats.has(room)) return;
+        this.seats.rejoinFailed(room);
+        own.rejoinFailed(room, error);
+      },
+    };
+  }
+
+  protected override wire(room: string, wire: Wire): Wire {
+    return this.seats.wire(room, wire);
+  }
+
+  protected override take(frame: Frame): void {
+    const { room, request } = frame;
+    if (room !== undefined && !this.seats.takes(frame)) return;
+    if (room === undefined && request !== undefined && !this.shared.isMine(request)) return;
+    super.take(frame);
+  }
+
+  override onRequest(type: string, handler: Handler): () => void {
+    const { shared } = this;
+    const off = super.onRequest(type, handler);
+    shared.want({ op: 'handle', tab: shared.me, type, on: true });
+    return () => {
+      off();
+      if (!this.requests.has(type)) shared.want({ op: 'handle', tab: shared.me, type, on: false });
+    };
+  }
+
+  override async attach(service: string): Promise<void> {
+    const { shared } = this;
+    await super.attach(service);
+    this.attached.add(service);
+    shared.want({ op: 'attach', tab: shared.me, service });
+  }
+
+  override async detach(service: string): Promise<void> {
+    const { core, shared } = this;
+    if (!this.attached.delete(service)) return super.detach(service);
+    const id = core.nextId();
+    const detached = core.pending.add<void>(id, {});
+    shared.want({ op: 'detach', tab: shared.me, service, id });
+    await detached;
+  }
+
+  override async moveTo(transport: TransportName): Promise<void> {
+    const { shared } = this;
+    if (this.state === 'closed') return super.moveTo(transport);
+    await shared.call('moveTo', transport);
+  }
+
+  override allow(transports: string[]): void {
+    this.shared.want({ op: 'allow', transports });
+  }
+
+  override async refresh(token: string): Promise<void> {
+    this.shared.want({ op: 'token', token });
+    await super.refresh(token);
+  }
+
+  private killLink(): void {
+    this.shared.call('killLink').catch(() => {});
+  }
+
+  /** The tab was away: the others saw what it did not. */
+  private returned(unanswered: Frame[]): void {
+    const { core, shared } = this;
+    for (const frame of unanswered) if (core.pending.has(frame.id!)) core.driver.input({ op: 'send', frame });
+    for (const type of this.requests.types()) shared.want({ op: 'handle', tab: shared.me, type, on: true });
+    for (const service of this.attached) shared.want({ op: 'attach', tab: shared.me, service });
+    this.seats.returned();
+  }
+}
