@@ -1,4 +1,4 @@
-// Builds dist/: both bundles and the declarations of the public API. `--check` builds beside it and fails if dist is stale.
+// Builds dist/: the bundles and the declarations of the public API. `--check` builds beside it and fails if dist is stale.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,29 +12,45 @@ const dist = join(here, 'dist');
 const check = process.argv.includes('--check');
 const temp = mkdtempSync(join(tmpdir(), 'crosspoint-sdk-'));
 
-async function bundles() {
-  const common = {
+/** What is built, from where, and under which global name. */
+const BUNDLES = {
+  'crosspoint.js': { entry: 'src/index.ts' },
+  'crosspoint.global.js': { entry: 'src/index.ts', globalName: 'Crosspoint' },
+  'crosspoint-io.js': { entry: 'src/io/index.ts' },
+  'crosspoint-io.global.js': { entry: 'src/io/global.ts', global: true },
+  'crosspoint-io-server.js': { entry: 'src/io-server/index.ts' },
+  'crosspoint-plain.js': { entry: 'src/plain/index.ts' },
+};
+const TYPES = ['index.d.ts', 'io/index.d.ts', 'io-server/index.d.ts', 'plain/index.d.ts'];
+
+async function bundle({ entry, globalName, global = globalName !== undefined }) {
+  const built = await build({
     absWorkingDir: here,
-    entryPoints: ['src/index.ts'],
+    entryPoints: [entry],
     bundle: true,
     write: false,
     minify: true,
     target: 'es2021',
     legalComments: 'none',
     charset: 'utf8',
-  };
-  const esm = await build({ ...common, format: 'esm' });
-  const global = await build({ ...common, format: 'iife', globalName: 'Crosspoint' });
-  return { 'crosspoint.js': esm.outputFiles[0].text, 'crosspoint.global.js': global.outputFiles[0].text };
+    format: global ? 'iife' : 'esm',
+    globalName,
+  });
+  return built.outputFiles[0].text;
 }
 
-/** Declarations that index.d.ts needs, directly or not; the internal ones stay out. */
+async function bundles() {
+  const made = Object.entries(BUNDLES).map(async ([name, what]) => [name, await bundle(what)]);
+  return Object.fromEntries(await Promise.all(made));
+}
+
+/** Declarations that the entries' need, directly or not; the internal ones stay out. */
 function declarations() {
   const tsc = join(here, 'node_modules/typescript/bin/tsc');
-  const flags = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--rootDir', 'src', '--outDir', temp];
+  const flags = ['--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--stripInternal', '--rootDir', 'src', '--outDir', temp];
   execFileSync(process.execPath, [tsc, '-p', join(here, 'tsconfig.build.json'), ...flags], { cwd: here, stdio: 'inherit' });
   const files = {};
-  const wanted = ['index.d.ts'];
+  const wanted = [...TYPES];
   for (let name = wanted.pop(); name; name = wanted.pop()) {
     if (files[name]) continue;
     files[name] = readFileSync(join(temp, name), 'utf8');
@@ -69,7 +85,7 @@ try {
       writeFileSync(join(dist, name), text);
     }
   }
-  for (const name of ['crosspoint.js', 'crosspoint.global.js']) {
+  for (const name of Object.keys(BUNDLES)) {
     const bytes = Buffer.byteLength(made[name]);
     console.log(`${name}: ${bytes} bytes, ${gzipSync(made[name], { level: 9 }).length} gzipped`);
   }

@@ -66,9 +66,10 @@ export class Tokens {
     if (typeof source !== 'function' || !this.stale) return this.token;
     const token = await this.inTime(async () => source());
     if (typeof token !== 'string') throw new CrosspointError('unauthorized', 'the token function returned no string', 'never');
-    this.token = token;
+    // An empty one is none.
+    this.token = token || null;
     this.stale = false;
-    return token;
+    return this.token;
   }
 
   private inTime<T>(fn: () => Promise<T>): Promise<T> {
