@@ -188,6 +188,7 @@ export class Connector {
     this.tokens.accepted();
     this.tell(running);
     const cause = this.causeOf(running.cause, transport);
+    if (this.current) this.pace.lived(now - this.current.at);
     this.current = { id, transport, at: now };
     this.last = transport;
     this.failures = 0;

@@ -70,6 +70,12 @@ export class FakeLink implements Link {
     this.sent.push({ frame, seq });
   }
 
+  beats = 0;
+
+  beat(): void {
+    this.beats += 1;
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -140,9 +146,9 @@ export function rig(options: Options = {}, answer: (body: any, headers: any) => 
   const clock = new FakeClock();
   const links: FakeLink[] = [];
   const asked: any[] = [];
-  const fakeFetch = async (_url: unknown, init: any) => {
+  const fakeFetch = async (url: unknown, init: any) => {
     const body = JSON.parse(init.body);
-    asked.push({ ...body, authorization: init.headers.authorization });
+    asked.push({ ...body, url, authorization: init.headers.authorization });
     return answer(body, init.headers);
   };
   const client = new ClientImpl(

@@ -15,7 +15,7 @@ export interface Proxy {
   set(rules: object): Promise<void>;
   cut(order?: object): Promise<{ cut: number }>;
   order(method: string, path: string, body?: unknown): Promise<any>;
-  log(after?: number): Promise<{ seq: number; event: string; connection: number }[]>;
+  log(after?: number): Promise<{ seq: number; event: string; connection: number; [more: string]: unknown }[]>;
   logged(fits: (entry: any) => boolean, what: string): Promise<any>;
 }
 
@@ -88,6 +88,35 @@ export class Talk {
         assert.deepEqual(seen.filter(of), sent, 'once each, in order');
       }
       assert.equal(seen.length, all);
+    }
+  }
+}
+
+/** The system's time, which a sleep of the machine makes jump: all timers that became due meanwhile come at once, late. */
+export class SleepyClock implements Clock {
+  private slept = 0;
+  private readonly timers = new Set<{ at: number; run: () => void }>();
+
+  now = () => performance.now() + this.slept;
+  date = () => Date.now() + this.slept;
+  random = Math.random;
+
+  after = (ms: number, fn: () => void) => {
+    const timer = { at: this.now() + ms, run: () => (cancel(), fn()) };
+    const cancel = systemClock.after(ms, () => (this.timers.delete(timer), fn()));
+    this.timers.add(timer);
+    return () => {
+      this.timers.delete(timer);
+      cancel();
+    };
+  };
+
+  sleep(ms: number): void {
+    this.slept += ms;
+    const due = [...this.timers].filter(({ at }) => at <= this.now()).sort((a, b) => a.at - b.at);
+    for (const timer of due) {
+      // One may have cancelled another.
+      if (this.timers.delete(timer)) timer.run();
     }
   }
 }

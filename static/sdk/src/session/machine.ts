@@ -416,11 +416,12 @@ function beatOf(data: unknown): { received?: number; t?: number; beat_ms?: numbe
 }
 
 function faultOf(data: unknown): Fault {
-  const { code, message, retry, retry_after_ms } = record(data) ?? {};
+  const { code, message, retry, retry_after_ms, address } = record(data) ?? {};
   if (typeof code !== 'string' || typeof message !== 'string') {
     return { code: 'internal', message: 'A fault of the hub', retry: 'backoff' };
   }
   const fault: Fault = { code, message, retry: typeof retry === 'string' ? retry : 'never' };
   if (isCount(retry_after_ms)) fault.retry_after_ms = retry_after_ms;
+  if (typeof address === 'string') fault.address = address;
   return fault;
 }

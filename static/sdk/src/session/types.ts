@@ -28,6 +28,7 @@ export interface Fault {
   message: string;
   retry: string;
   retry_after_ms?: number;
+  address?: string;
 }
 
 /** What the driver is to do, or to tell the application. */
