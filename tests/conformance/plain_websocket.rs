@@ -58,7 +58,7 @@ async fn the_token_comes_with_the_upgrade() {
     let bearer = format!("Bearer {}", token("alice"));
     for header in [("authorization", bearer), ("cookie", format!("crosspoint_token={}", token("alice")))] {
         let headers = [(header.0, &*header.1)];
-        let mut link = Link::open(Adapter::WebSocket, hub.addr(), &headers, &[]).await.expect("a link");
+        let mut link = Link::open(Adapter::WebSocket, &hub, &headers, &[]).await.expect("a link");
         let joined = link.join(CHAT, json!({"presence": true})).await;
         assert_eq!(joined["members"][0]["user"], "alice");
     }

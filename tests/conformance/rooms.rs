@@ -87,7 +87,7 @@ pub(crate) async fn a_repeated_publish_is_stored_once(by: Adapter) {
     let mut bob = by.joined(&hub, "bob", CHAT).await;
     bob.send(event).await;
     assert_eq!(bob.reply("once").await["data"]["offset"], 2);
-    assert_eq!((hub.hub().stats().published, hub.hub().stats().duplicates), (2, 4));
+    assert_eq!((hub.hub().stats().published, hub.hub().stats().duplicates), (2, Adapter::ALL.len() as u64));
 }
 
 pub(crate) async fn one_leaves_and_hears_no_more(by: Adapter) {

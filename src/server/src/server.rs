@@ -109,6 +109,13 @@ impl Running {
         &self.hub
     }
 
+    /// Where WebTransport listens, if it is enabled, and SHA-256 of the certificates that clients are to trust there; none where
+    /// authorities vouch for it.
+    pub fn webtransport(&self) -> Option<(SocketAddr, Vec<[u8; 32]>)> {
+        let webtransport = self.app.webtransport.as_ref()?;
+        Some((webtransport.endpoint.addr(), webtransport.endpoint.certificate_hashes()))
+    }
+
     /// Takes no new clients and lets those here move away, at most `shutdown.drain_ms`, to `drain.address` if there is one. Requests are
     /// still answered.
     pub async fn drain(&self) {

@@ -13,12 +13,13 @@ pub(crate) enum Adapter {
     /// The same over one HTTP/2 connection.
     StreamH2,
     Poll,
+    WebTransport,
 }
 
 /// How a hello or a message was refused.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// The HTTP status, or the close code of a WebSocket.
+    /// The HTTP status, or the close code of a transport that has them.
     pub(crate) status: u16,
     pub(crate) fault: Value,
 }
@@ -27,7 +28,7 @@ impl Refused {
     /// Checks all that the table of codes says.
     #[track_caller]
     pub(crate) fn assert(&self, by: Adapter, code: Code) {
-        let expected = if by == Adapter::WebSocket { code.close() } else { code.http() };
+        let expected = if by.has_messages() { code.close() } else { code.http() };
         assert_eq!(self.fault["code"], code.name(), "{self:?}");
         assert_eq!(self.status, expected, "{self:?}");
         assert_eq!(self.fault["retry"], serde_json::to_value(code.retry()).unwrap());
@@ -41,12 +42,17 @@ pub(crate) fn hello(user: &str) -> Value {
 }
 
 impl Adapter {
-    pub(crate) const ALL: [Adapter; 4] =
-        [Adapter::WebSocket, Adapter::Stream, Adapter::StreamH2, Adapter::Poll];
+    pub(crate) const ALL: [Adapter; 5] =
+        [Adapter::WebSocket, Adapter::Stream, Adapter::StreamH2, Adapter::Poll, Adapter::WebTransport];
+
+    /// Whether frames go both ways on one connection, as text or bytes, and ends have codes.
+    pub(crate) fn has_messages(self) -> bool {
+        matches!(self, Adapter::WebSocket | Adapter::WebTransport)
+    }
 
     /// A link that has said nothing.
     pub(crate) async fn probe(self, hub: &Running) -> Link {
-        Link::open(self, hub.addr(), &[], &[]).await.expect("a link")
+        Link::open(self, hub, &[], &[]).await.expect("a link")
     }
 
     /// A link whose hello has this data, and the welcome's data.
@@ -66,7 +72,7 @@ impl Adapter {
         let mut frames = vec![json!({"type": "hub:hello", "data": data})];
         let sent = behind.len() as u64;
         frames.extend(behind);
-        let mut link = Link::open(self, hub.addr(), headers, &frames).await?;
+        let mut link = Link::open(self, hub, headers, &frames).await?;
         let first = within(link.next_any()).await;
         if first.kind() == "hub:close" {
             let close = link.end().await;

@@ -110,7 +110,12 @@ impl Answer {
 
     pub(crate) async fn json(self) -> Value {
         assert_eq!(self.header("content-type"), "application/json");
+        let body = self.text().await;
+        serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body:?}"))
+    }
+
+    pub(crate) async fn text(self) -> String {
         let body = within(self.body.collect()).await.expect("a whole body").to_bytes();
-        serde_json::from_slice(&body).unwrap_or_else(|e| panic!("{e}: {body:?}"))
+        String::from_utf8(body.into()).expect("UTF-8")
     }
 }

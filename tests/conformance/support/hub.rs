@@ -2,8 +2,9 @@ use super::http::{Http, Version};
 use super::within;
 use crosspoint::auth::jwt::{Claims, Hs256};
 use crosspoint::config::Config;
-use crosspoint::{Running, Server};
+use crosspoint::{Running, Server, StartError};
 use crosspoint_hub::{Namespace, Stats};
+use http::Method;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,10 @@ pub(crate) const LOBBY: &str = "lobby";
 
 /// A hub with these changes to its configuration.
 pub(crate) async fn start(edit: impl FnOnce(&mut Config)) -> Running {
+    try_start(edit).await.unwrap()
+}
+
+pub(crate) async fn try_start(edit: impl FnOnce(&mut Config)) -> Result<Running, StartError> {
     let mut config = Config::default();
     config.listen.addr = ([127, 0, 0, 1], 0).into();
     let brief = Namespace { leave_delay_ms: 100, ..Namespace::default() };
@@ -24,8 +29,24 @@ pub(crate) async fn start(edit: impl FnOnce(&mut Config)) -> Running {
     config.namespaces = vec![brief, chat, short, public];
     config.shutdown.drain_ms = 200;
     config.limits.drain_ms = 150;
+    config.transports.webtransport.enabled = true;
     edit(&mut config);
-    Server::start(config).await.unwrap()
+    Server::start(config).await
+}
+
+/// A number of `GET /metrics`.
+pub(crate) trait Metrics {
+    /// Its name is without `crosspoint_`.
+    async fn metric(&self, name: &str) -> u64;
+}
+
+impl Metrics for Running {
+    async fn metric(&self, name: &str) -> u64 {
+        let answer = Http::new(self.addr(), Version::H1).await.send(Method::GET, "/metrics", &[], "").await;
+        let text = answer.text().await;
+        let found = text.lines().find_map(|line| line.strip_prefix(&format!("crosspoint_{name} ")));
+        found.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+    }
 }
 
 /// An open hub.

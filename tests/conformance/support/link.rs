@@ -5,11 +5,12 @@ use super::sse::Blocks;
 use super::task::Task;
 use super::within;
 use super::ws::{Came, Ws, WsReader};
+use super::wt::{Wt, WtReader};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crosspoint::Running;
 use crosspoint_core::Code;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
@@ -28,6 +29,7 @@ pub(crate) struct Link {
 
 enum Up {
     Ws(Ws),
+    Wt(Wt),
     Posts(Posts),
 }
 
@@ -41,12 +43,22 @@ pub(crate) struct Posts {
 impl Link {
     pub(crate) async fn open(
         by: Adapter,
-        addr: SocketAddr,
+        hub: &Running,
         headers: &[(&str, &str)],
         frames: &[Value],
     ) -> Result<Link, Refused> {
         let (tell, down) = mpsc::unbounded_channel();
         let silent = Arc::new(Notify::new());
+        let addr = hub.addr();
+        if by == Adapter::WebTransport {
+            let opened = Wt::open(hub, headers).await;
+            let (mut wt, reader) = opened.map_err(|status| Refused { status, fault: Value::Null })?;
+            for frame in frames {
+                wt.text(frame.to_string().as_bytes()).await;
+            }
+            let reader = Task::new(unless(silent.clone(), read_wt(reader, tell)));
+            return Ok(Link { by, sent: 0, received: 0, up: Up::Wt(wt), down, silent, _reader: reader });
+        }
         if by == Adapter::WebSocket {
             let mut all = vec![("sec-websocket-protocol", "crosspoint.v1")];
             all.extend_from_slice(headers);
@@ -96,6 +108,12 @@ impl Link {
                 }
                 Ok(())
             }
+            Up::Wt(wt) => {
+                for frame in frames {
+                    wt.text(frame.to_string().as_bytes()).await;
+                }
+                Ok(())
+            }
             Up::Posts(posts) => posts.send(start, frames).await.map(drop),
         }
     }
@@ -111,13 +129,17 @@ impl Link {
 
     /// Sends a frame with a payload, as the adapter carries it.
     pub(crate) async fn send_bytes(&mut self, frame: Value, bytes: &[u8]) {
-        if let Up::Ws(ws) = &mut self.up {
-            self.sent += 1;
+        if self.by.has_messages() {
+            self.sent += u64::from(counted(&frame));
             let header = frame.to_string();
             let mut message = u16::try_from(header.len()).unwrap().to_be_bytes().to_vec();
             message.extend_from_slice(header.as_bytes());
             message.extend_from_slice(bytes);
-            return ws.binary(message).await;
+            return match &mut self.up {
+                Up::Ws(ws) => ws.binary(message).await,
+                Up::Wt(wt) => wt.binary(&message).await,
+                Up::Posts(_) => unreachable!("it has messages"),
+            };
         }
         let mut frame = frame;
         frame["data64"] = STANDARD.encode(bytes).into();
@@ -127,7 +149,7 @@ impl Link {
     /// How a message is refused that the adapter itself refuses.
     pub(crate) async fn refused(&mut self, frame: Value) -> Refused {
         let answer = self.try_send_all(&[frame]).await;
-        if self.by != Adapter::WebSocket {
+        if !self.by.has_messages() {
             return answer.expect_err("it is refused");
         }
         let fault = self.find("hub:close").await["data"].clone();
@@ -186,7 +208,7 @@ impl Link {
     pub(crate) async fn ends_with(&mut self, code: Code) {
         let close = self.find("hub:close").await;
         assert_eq!(close["data"]["code"], code.name(), "{:?}", self.by);
-        let expected = (self.by == Adapter::WebSocket).then_some(code.close());
+        let expected = self.by.has_messages().then_some(code.close());
         assert_eq!(self.end().await, expected, "{code}");
     }
 
@@ -227,11 +249,26 @@ impl Link {
         self.silent.notify_one();
     }
 
+    /// The session of a WebTransport link.
+    pub(crate) fn wt(&self) -> &Wt {
+        match &self.up {
+            Up::Wt(wt) => wt,
+            Up::Ws(_) | Up::Posts(_) => panic!("{:?} is no WebTransport", self.by),
+        }
+    }
+
+    pub(crate) fn wt_mut(&mut self) -> &mut Wt {
+        match &mut self.up {
+            Up::Wt(wt) => wt,
+            Up::Ws(_) | Up::Posts(_) => panic!("{:?} is no WebTransport", self.by),
+        }
+    }
+
     /// The uplink of an SSE link.
     pub(crate) fn posts(&self) -> &Posts {
         match &self.up {
             Up::Posts(posts) => posts,
-            Up::Ws(_) => panic!("WebSocket has no POSTs"),
+            Up::Ws(_) | Up::Wt(_) => panic!("{:?} has no POSTs", self.by),
         }
     }
 }
@@ -269,6 +306,16 @@ async fn unless(silent: Arc<Notify>, work: impl Future<Output = ()>) {
 }
 
 async fn read_ws(mut reader: WsReader, tell: mpsc::UnboundedSender<Came>) {
+    loop {
+        let came = reader.next().await;
+        let end = matches!(came, Came::End(_));
+        if tell.send(came).is_err() || end {
+            return;
+        }
+    }
+}
+
+async fn read_wt(mut reader: WtReader, tell: mpsc::UnboundedSender<Came>) {
     loop {
         let came = reader.next().await;
         let end = matches!(came, Came::End(_));

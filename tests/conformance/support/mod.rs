@@ -8,6 +8,7 @@ mod link;
 mod sse;
 mod task;
 mod ws;
+mod wt;
 
 pub(crate) use adapter::{Adapter, again, hello};
 pub(crate) use http::{Http, Version};
@@ -15,6 +16,7 @@ pub(crate) use hub::*;
 pub(crate) use link::Link;
 pub(crate) use sse::Blocks;
 pub(crate) use task::Task;
+pub(crate) use wt::{client, client_that_trusts};
 
 /// Fails the test when something doesn't happen.
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {

@@ -1,0 +1,6 @@
+//! What only WebTransport has.
+
+mod certificates;
+mod datagrams;
+mod door;
+mod ends;
