@@ -193,7 +193,7 @@ pub(crate) async fn counts_that_cannot_be_are_refused(by: Adapter) {
 }
 
 pub(crate) async fn a_session_ends_when_nobody_comes_back(by: Adapter) {
-    let hub = start(|c| (c.limits.resume_ms, c.limits.heartbeat_ms) = (150, 400)).await;
+    let hub = start(|c| (c.limits.resume_ms, c.limits.heartbeat_ms) = (150, 1_000)).await;
     let mut bob = Adapter::WebSocket.user(&hub, "bob").await;
     bob.join(CHAT, json!({"presence": true})).await;
     let (mut link, welcome) = by.hello(&hub, hello("alice")).await;
