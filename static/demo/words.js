@@ -5,7 +5,7 @@ const TRANSPORTS = { webtransport: 'WebTransport', websocket: 'WebSocket', sse: 
 const CAUSES = {
   connect: 'first link',
   lost: 'the link was lost',
-  up: 'a better one works again',
+  up: 'a better one works',
   down: 'the other one stopped answering',
   manual: 'you asked for it',
   asked: 'the hub asked for it',

@@ -2,10 +2,16 @@
 
 use crosspoint_core::Code;
 use wtransport::VarInt;
+use wtransport::error::ConnectionError;
 
 /// A connection's error code: the close code of the table.
 pub(crate) fn close(code: Code) -> VarInt {
     VarInt::from_u32(u32::from(code.close()))
+}
+
+/// Whether the client closed the session with the code of `bye`.
+pub(crate) fn is_bye(end: &ConnectionError) -> bool {
+    matches!(end, ConnectionError::ApplicationClosed(closed) if closed.code() == close(Code::Bye))
 }
 
 /// The HTTP/3 error code that stands for a WebTransport stream error (draft-ietf-webtrans-http3 §4.4), which browsers map back.

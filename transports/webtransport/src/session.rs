@@ -11,8 +11,10 @@ use crate::strays;
 use crosspoint_core::{Acceptor, Code, Fault, Flow, LinkPeer, OutFrame, Transport};
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use tokio::time::sleep;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 use wtransport::{Connection, RecvStream, SendStream};
 
 /// Bytes read at once.
@@ -20,11 +22,16 @@ const READ_BYTES: usize = 64 << 10;
 /// Of a connection's streams the link's goes first.
 const PRIORITY: i32 = 1;
 
+/// After a stream ended, the session's own end tells why, if it comes so soon.
+const END_SEEN: Duration = Duration::from_millis(250);
+
 /// However a link ends, all that hangs on it ends with it.
 struct Ending {
     link: Arc<Link>,
     peer: Arc<dyn LinkPeer>,
     connection: Connection,
+    /// The client closed with the code of `bye`: what a page that closes has time for.
+    bye: AtomicBool,
     _gauge: Gauge,
 }
 
@@ -34,6 +41,9 @@ impl Drop for Ending {
         self.link.end();
         self.connection.close(codes::close(code), code.name().as_bytes());
         self.peer.down();
+        if self.bye.load(Relaxed) {
+            self.peer.bye();
+        }
     }
 }
 
@@ -43,7 +53,8 @@ pub(crate) async fn run(opened: Opened, acceptor: &dyn Acceptor, config: &Config
     info.transport = Some(Transport::WebTransport);
     let link = Arc::new(Link::new(connection.clone(), counters.clone()));
     let peer = acceptor.link_up(info, link.clone());
-    let ending = Ending { link, peer, connection, _gauge: Gauge::new(counters, |c| &c.links) };
+    let bye = AtomicBool::new(false);
+    let ending = Ending { link, peer, connection, bye, _gauge: Gauge::new(counters, |c| &c.links) };
     let Ending { link, peer, connection, .. } = &ending;
     let fail = |code: Code| link.say_close(code, Some(&OutFrame::with("hub:close", &Fault::from(code))));
     let reading = async {
@@ -72,6 +83,9 @@ pub(crate) async fn run(opened: Opened, acceptor: &dyn Acceptor, config: &Config
         () = rejecting => {}
         () = closing => {}
         _ = connection.closed() => {}
+    }
+    if let Ok(end) = timeout(END_SEEN, connection.closed()).await {
+        ending.bye.store(codes::is_bye(&end), Relaxed);
     }
 }
 

@@ -1,5 +1,5 @@
 import { CrosspointError, codeOfClose } from '../codes.js';
-import { decode, encode, encodeText, type Frame } from '../frame.js';
+import { BEAT, decode, encode, encodeText, type Frame } from '../frame.js';
 import { framed, Unframer } from './framing.js';
 import type { Link, LinkContext, Way } from './link.js';
 
@@ -7,6 +7,8 @@ import type { Link, LinkContext, Way } from './link.js';
 const BUFFERED_MAX = 256 * 1024;
 /** How long a goodbye may take to leave before the session is closed under it (ms). */
 const GOODBYE_MS = 1_000;
+/** The close code by which the hub knows a goodbye, also of a page that has no time to send one. */
+const BYE = 1000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -48,23 +50,26 @@ export class WebTransportLink implements Link {
     return 'stream';
   }
 
+  beat(): void {
+    if (!this.done && this.writer) this.put(framed(BEAT));
+  }
+
   close(): void {
-    this.end(1000);
+    this.end();
   }
 
   bye(leaving: boolean): void {
     const { writer } = this;
-    if (!writer || this.done) return this.end(1000);
+    if (!writer || this.done || leaving) return this.end(BYE);
     const left = writer.write(framed(encode({ type: 'hub:bye' })));
     this.done = true;
-    if (leaving) return this.end(1000);
-    const cancel = this.context.clock.after(GOODBYE_MS, () => this.end(1000));
+    const cancel = this.context.clock.after(GOODBYE_MS, () => this.end(BYE));
     left
       .then(() => writer.close())
       .catch(() => {})
       .finally(() => {
         cancel();
-        this.end(1000);
+        this.end(BYE);
       });
   }
 
@@ -83,9 +88,9 @@ export class WebTransportLink implements Link {
       (error: unknown) => this.fail(this.last ?? new CrosspointError('unavailable', String(error))),
     );
     await session.ready;
-    if (this.done) return this.end(1000);
+    if (this.done) return this.end();
     const stream = await session.createBidirectionalStream();
-    if (this.done) return this.end(1000);
+    if (this.done) return this.end();
     this.writer = stream.writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;
     const datagrams = session.datagrams as unknown as { writable: WritableStream<Uint8Array> };
     this.datagrams = datagrams.writable.getWriter();
@@ -100,7 +105,10 @@ export class WebTransportLink implements Link {
     for (;;) {
       const { value, done } = await reader.read();
       if (done || this.done) return;
-      for (const message of unframer.push(value)) this.take(decode(message), 'stream');
+      for (const message of unframer.push(value)) {
+        if (message === BEAT && !this.done) this.context.events.beat();
+        else this.take(decode(message), 'stream', message.length);
+      }
     }
   }
 
@@ -113,7 +121,7 @@ export class WebTransportLink implements Link {
     }
   }
 
-  private take(frame: Frame | null, way: Way): void {
+  private take(frame: Frame | null, way: Way, bytes = 0): void {
     if (this.done) return;
     if (!this.proven) {
       this.proven = true;
@@ -121,7 +129,7 @@ export class WebTransportLink implements Link {
     }
     if (!frame || this.done) return;
     if (frame.type === 'hub:close') this.last = CrosspointError.from(frame.data);
-    this.context.events.frame(frame, way);
+    this.context.events.frame(frame, way, bytes);
   }
 
   private sendDatagram(frame: Frame): boolean {
@@ -147,7 +155,7 @@ export class WebTransportLink implements Link {
     );
   }
 
-  private end(closeCode: number): void {
+  private end(closeCode = 0): void {
     this.done = true;
     this.waiting = [];
     try {
@@ -159,7 +167,7 @@ export class WebTransportLink implements Link {
 
   private fail(error: CrosspointError): void {
     if (this.done) return;
-    this.end(1000);
+    this.end();
     this.context.events.closed(error);
   }
 }
