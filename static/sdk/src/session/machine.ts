@@ -116,6 +116,12 @@ export class Machine {
     this.tell();
   }
 
+  /** Who had the links is gone: they are closed, and the hub may have received more of it than is known here. */
+  inherit(): void {
+    for (const [link] of this.links.sorted()) this.links.closed(link);
+    this.up.inherited = true;
+  }
+
   /** The session can't be gone on with: the next hello opens another, which restores what can be. */
   forget(): void {
     this.identity = null;
@@ -272,6 +278,7 @@ export class Machine {
     }
     this.identity = { session: w.session, resume: w.resume };
     this.out.push({ op: 'welcomed', link, session: w.session, user: w.user, resumed: same });
+    if (same && this.up.lost > 0) this.out.push({ op: 'lost', frames: this.up.lost });
     if (same) this.out.push({ op: 'acked', received: w.received });
     else this.beginSession(w.user);
     this.flush(now);

@@ -33,6 +33,10 @@ export class Uplink {
   private acked = 0;
   /** The payloads of what was sent and is not acknowledged. */
   unackedBytes = 0;
+  /** Somebody else has sent the last frames, perhaps some that are not known here. */
+  inherited = false;
+  /** Frames that those may have been, and that can't be sent twice. */
+  lost = 0;
 
   get waiting(): number {
     return this.kept.length;
@@ -62,7 +66,10 @@ export class Uplink {
 
   /** The hub has received so many; the rest was lost with the link and is unsent again. `false`: it can't have. */
   resume(received: number): boolean {
+    this.lost = 0;
+    if (this.inherited && received > this.next) this.skip(received);
     if (received < this.acked || !this.ack(received)) return false;
+    this.inherited = false;
     for (const k of this.kept) if (k.seq !== null && k.seq > received) k.seq = null;
     this.next = received;
     this.unackedBytes = 0;
@@ -103,7 +110,16 @@ export class Uplink {
     }
     this.kept = [...own.map((frame) => kept(frame, true)), ...again];
     this.next = this.acked = this.unackedBytes = 0;
+    this.inherited = false;
     return lost;
+  }
+
+  /** What has an id may be sent again; of the rest nobody can say whether it was. */
+  private skip(received: number): void {
+    const before = this.kept.length;
+    this.kept = this.kept.filter(({ seq, frame }) => seq !== null || frame.id !== undefined);
+    this.lost = before - this.kept.length;
+    this.next = received;
   }
 
   private settle(): void {

@@ -34,7 +34,8 @@ export interface GroupHooks {
 
 /** The tabs that share a session: who leads, and in which order everything happens. */
 export class Group {
-  readonly me = randomId();
+  /** Another name each time the tab comes. */
+  me = randomId();
   phase: 'new' | 'follow' | 'lead' | 'out' = 'new';
   term: Term = [0, ''];
   private name = '';
@@ -78,7 +79,10 @@ export class Group {
   async start(name: string): Promise<void> {
     const start = ++this.starts;
     this.name = name;
+    this.me = randomId();
     this.phase = 'new';
+    this.asks = this.unseen.length;
+    this.unseen.forEach((unseen, i) => (unseen.n = i + 1));
     const life = await hold(this.lockOf(this.me), {});
     if (start !== this.starts) return life?.();
     this.life = life;
@@ -345,7 +349,8 @@ export class Group {
 
   private askedBy(tab: string, n: number, ask: Ask): void {
     const heard = this.hooks.heard(tab);
-    if (heard !== undefined && n > heard) this.hooks.asked(ask, [tab, n]);
+    // What was asked while nobody led comes first: it is asked again.
+    if (heard !== undefined && n === heard + 1) this.hooks.asked(ask, [tab, n]);
   }
 
   private pinged(tab: string, visible: boolean): void {

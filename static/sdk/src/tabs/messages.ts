@@ -25,6 +25,8 @@ export interface Entry {
   hook?: readonly [name: string, args: unknown[]];
   /** The session can't be resumed any more. */
   forget?: true;
+  /** Another tab leads. */
+  inherit?: true;
 }
 
 /** What a follower asks for; the leader makes an entry of it. */

@@ -258,13 +258,15 @@ export class Shared implements Tie, Gate {
   }
 
   private asked(ask: Ask, by: readonly [tab: string, n: number]): void {
-    if ('share' in ask) this.share(ask.share, by);
+    // The tab may have had another name when it asked.
+    if ('share' in ask) this.share('tab' in ask.share ? { ...ask.share, tab: by[0] } : ask.share, by);
     else this.commit({ by, inputs: [{ op: 'send', frame: ask.frame }] });
   }
 
-  private apply({ now, by, share, inputs = [], hook, forget }: Entry): boolean {
+  private apply({ now, by, share, inputs = [], hook, forget, inherit }: Entry): boolean {
     const { core, shares } = this;
     if (by) shares.table.heard.set(...by);
+    if (inherit) core.driver.machine.inherit();
     if (forget) core.driver.machine.forget();
     if (share) {
       shares.apply(share);
@@ -314,10 +316,10 @@ export class Shared implements Tie, Gate {
     connector.idle = false;
     driver.lastId = Math.max(driver.lastId, this.greeted);
     if (alone) shares.table = { ...emptyTable(), allowed: shares.table.allowed, token: shares.table.token };
-    if (!shares.table.tabs.includes(this.me)) this.share({ op: 'come', tab: this.me });
-    for (const link of new Set([driver.machine.link, this.greeted])) {
-      if (link) this.commit({ inputs: [{ op: 'closed', link }] });
-    }
+    const back = !shares.table.tabs.includes(this.me);
+    if (back) this.share({ op: 'come', tab: this.me });
+    if (!alone) this.commit({ inherit: true });
+    if (back && !alone) this.hooks.returned([]);
     this.running = false;
     this.fresh = driver.machine.session !== null;
     this.cancelQuiet = this.clock.after(QUIET_MS, () => {
