@@ -44,6 +44,8 @@ pub(super) struct Connect {
     pub(super) attempt: Option<BoxFuture<'static, Result<Prepared, Fault>>>,
     pub(super) negotiated: Option<Negotiated>,
     pub(super) ticket_until: u64,
+    /// The last hello came with a ticket.
+    pub(super) by_ticket: bool,
     pub(super) memory: Memory,
     backoff: Backoff,
     retry_at: u64,
@@ -75,6 +77,7 @@ impl Connect {
             attempt: None,
             negotiated: None,
             ticket_until: 0,
+            by_ticket: false,
             memory: Memory::default(),
             backoff: Backoff::new(options.backoff),
             retry_at: u64::MAX,
@@ -118,7 +121,7 @@ impl Driver {
         if c.current.is_some() || c.attempt.is_some() || c.racing.is_some() {
             return;
         }
-        c.retry_at = u64::MAX;
+        (c.retry_at, c.by_ticket) = (u64::MAX, false);
         self.reporting.begins(self.clock.now());
         let options = &self.shared.options;
         let token = c.tokens.get(options.connect_timeout);
@@ -246,8 +249,13 @@ impl Driver {
     }
 
     /// An attempt to get a link failed.
-    pub(super) fn attempt_failed(&mut self, fault: Fault) {
+    pub(super) fn attempt_failed(&mut self, mut fault: Fault) {
         self.missed();
+        if fault.code == Code::Unauthorized && std::mem::take(&mut self.connect.by_ticket) {
+            // The ticket's hub was restarted, or its time was over on the way: that says nothing about who comes with it.
+            self.connect.forget_hub();
+            fault.retry = Retry::Backoff;
+        }
         self.failed(fault);
     }
 

@@ -116,6 +116,7 @@ impl Driver {
         let context = Context {
             id,
             address: candidate.address.clone(),
+            certificate_hashes: candidate.certificate_hashes.clone(),
             probe,
             tls: self.tls.clone(),
             within: options.connect_timeout,
@@ -127,7 +128,7 @@ impl Driver {
     }
 
     /// Who I am, for the hello: the ticket where there is a fresh one, else the token.
-    fn auth(&self) -> Map<String, Value> {
+    fn auth(&mut self) -> Map<String, Value> {
         let c = &self.connect;
         let options = &self.shared.options;
         let mut who = Map::new();
@@ -135,6 +136,7 @@ impl Driver {
         // With a session too: its ticket lets the client in, whatever became of the session.
         let fresh = self.clock.now() < c.ticket_until;
         let ticket = c.negotiated.as_ref().and_then(|n| n.ticket.as_deref()).filter(|_| fresh);
+        let by_ticket = ticket.is_some();
         match (ticket, c.tokens.known()) {
             (Some(ticket), _) => drop(who.insert("ticket".into(), ticket.into())),
             (None, Some(token)) => drop(who.insert("token".into(), token.into())),
@@ -146,6 +148,7 @@ impl Driver {
         if let Some(info) = &options.info {
             who.insert("info".into(), info.clone().into());
         }
+        self.connect.by_ticket = by_ticket;
         who
     }
 

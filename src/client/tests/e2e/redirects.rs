@@ -56,7 +56,7 @@ async fn newcomers_are_sent_on_as_well() {
     let (_alice, _events) = joined(any(&closed.url(), "alice"), CHAT).await;
     assert_eq!((closed.hub().stats().sessions_opened, open.hub().stats().sessions_opened), (0, 1));
     // Without negotiation the refusal of the link says it.
-    for by in Transport::ALL {
+    for by in Transport::OVER_TCP {
         let direct = Options { negotiate: false, ..options(&closed, "bob", by) };
         let (_bob, _events) = joined(direct, CHAT).await;
     }
