@@ -181,7 +181,8 @@ export class Connector {
     const { transport } = runner.candidate;
     const now = this.clock.now();
     for (const { candidate, error } of running.runners.values()) {
-      if (error && error.code !== 'bye') this.memory.failed(candidate.transport, error.code);
+      // A crowd of tabs says nothing about the network.
+      if (error && error.code !== 'bye' && error.code !== 'limit_exceeded') this.memory.failed(candidate.transport, error.code);
     }
     // What the application chose says nothing about the network.
     if (running.cause !== 'manual') this.memory.worked(transport);

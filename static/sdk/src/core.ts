@@ -6,6 +6,7 @@ import { Directory } from './directory.js';
 import { Driver, type LinkMaker } from './driver.js';
 import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
+import { Crowd } from './links/crowd.js';
 import type { Pace as LinkPace, TransportName } from './links/link.js';
 import { defaultStore, NetworkMemory } from './memory.js';
 import { Metrics } from './metrics.js';
@@ -23,11 +24,14 @@ import type { Tie } from './tabs/tie.js';
 import { Tokens } from './tokens.js';
 import type { ClientEvents, Counters, Options, State } from './types.js';
 
-/** How often the round-trip time is measured (ms): with the usual heartbeat no further pings are due. */
+/** How often the round-trip time is measured where no beats do (ms): with the usual heartbeat no further pings are due. */
 const RTT_EVERY_MS = 9_000;
-/** How long a poll waits for something to come, and where the page is hidden (ms). */
+/** The pace of beats that is asked for, and that of a page that has been hidden for a while (ms). */
 const BEAT_MS = 2_500;
 const HIDDEN_BEAT_MS = 10_000;
+const HIDDEN_AFTER_MS = 30_000;
+/** How long polls wait where there are no beats (ms). */
+const POLL_WAIT_MS = 20_000;
 /** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
 const RENEW_AHEAD_MS = 60_000;
 const RENEW_MIN_MS = 10_000;
@@ -65,7 +69,9 @@ export class Core {
   private readonly allowed: Allowed;
   private readonly reports: Reports;
   private takesReports = false;
-  private hidden = pageNow().hidden;
+  /** The page has been hidden for a while. */
+  private hidden = false;
+  private cancelHide: (() => void) | null = null;
   private readonly queueMax: number;
   private settle!: (error: CrosspointError | null) => void;
   private readonly unwatch: () => void;
@@ -118,7 +124,7 @@ export class Core {
           else this.emitter.emit('error', error);
         },
       },
-      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
+      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
       maker,
     );
     this.outbox = this.openOutbox(baseUrl(url), options);
@@ -174,13 +180,14 @@ export class Core {
       freeze: () => this.freeze(),
       thaw: () => this.wake(),
       wake: () => this.wake(),
-      hidden: (hidden) => (this.hidden = hidden),
+      hidden: (hidden) => this.hide(hidden),
       online: (online) => this.online(online),
       changed: (another) => {
         if (another) this.connector.networkChanged();
         this.wake(another);
       },
     }));
+    if (pageNow().hidden) this.hide(true);
     if (tie) tie.bind(this, this.connector);
     else queueMicrotask(() => this.connector.connect());
   }
@@ -296,7 +303,7 @@ export class Core {
     if (postBytesMax) this.postBytesMax = postBytesMax;
   }
 
-  private welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void {
+  welcomed(output: Output & { op: 'welcomed' }, welcome: Frame): void {
     const { link, session, user, resumed } = output;
     const renewed = this.session !== null && !resumed;
     const data = record(welcome.data);
@@ -309,6 +316,7 @@ export class Core {
     if (resumed) this.counters.resumes += 1;
     else this.counted = { sent: 0, received: 0, acked: 0 };
     this.connector.welcomed(link);
+    if (this.state === 'closed') return;
     if (renewed) this.hooks.renewed();
     this.outbox.welcomed(user);
     this.emitter.emit('session', { session, resumed });
@@ -316,7 +324,22 @@ export class Core {
   }
 
   private pace(): LinkPace {
-    return { silenceMs: this.hidden ? HIDDEN_BEAT_MS : BEAT_MS, patienceMs: Math.max(2_000, 4 * (this.rtt ?? 0)) };
+    return { silenceMs: this.driver.machine.beatMs || POLL_WAIT_MS, patienceMs: Math.max(2_000, 4 * (this.rtt ?? 0)) };
+  }
+
+  /** What nobody looks at may take longer to notice that its link is dead. */
+  private hide(hidden: boolean): void {
+    this.cancelHide?.();
+    this.cancelHide = null;
+    if (!hidden) {
+      if (this.hidden) this.driver.input({ op: 'pace', beat_ms: BEAT_MS });
+      this.hidden = false;
+      return;
+    }
+    this.cancelHide = this.clock.after(HIDDEN_AFTER_MS, () => {
+      this.hidden = true;
+      this.driver.input({ op: 'pace', beat_ms: HIDDEN_BEAT_MS });
+    });
   }
 
   private connected(how: Connected): void {
@@ -331,13 +354,14 @@ export class Core {
     else if (cause === 'down') metrics.movesDown += 1;
     metrics.carriedBy(transport);
     this.reports.connected(how, previous, this.takesReports);
-    this.enter('connected');
-    this.emitter.emit('transport', { transport, previous, cause, ms: this.connectMs });
     this.moves.connected(transport, cause);
     // The machine has still to send what waits; the ping follows that.
     this.cancelPing?.();
     this.cancelPing = this.clock.after(0, () => this.ping());
     this.renewInTime();
+    // Last, for the application may close the client in any event.
+    this.enter('connected');
+    if (this.state === 'connected') this.emitter.emit('transport', { transport, previous, cause, ms: this.connectMs });
   }
 
   /** Gets a new token before the present one is over, so that the session need not end for it. */
@@ -364,7 +388,16 @@ export class Core {
   private ping(): void {
     const { machine } = this.driver;
     this.driver.input({ op: 'send', frame: { type: 'hub:ping', data: { received: machine.received, t: this.driver.now() } } });
-    this.cancelPing = this.clock.after(RTT_EVERY_MS, () => this.ping());
+    this.measureLater();
+  }
+
+  private measureLater(): void {
+    this.cancelPing = this.clock.after(RTT_EVERY_MS, () => {
+      // The answers to beats measure it besides.
+      const beats = this.driver.machine.beatMs > 0 && this.transport !== 'sse' && this.transport !== 'sse-poll';
+      if (beats) this.measureLater();
+      else this.ping();
+    });
   }
 
   private lost(error: CrosspointError): void {
@@ -466,8 +499,7 @@ export class Core {
 
   /** Asks the link for a sign of life now. */
   private probe(): void {
-    this.cancelPing?.();
-    this.ping();
+    this.driver.input({ op: 'pace', beat_ms: this.hidden ? HIDDEN_BEAT_MS : BEAT_MS });
   }
 
   private end(error: CrosspointError): void {
@@ -475,6 +507,7 @@ export class Core {
     this.driver.bye(false);
     this.cancelPing?.();
     this.cancelRenew?.();
+    this.cancelHide?.();
     this.metrics.carriedBy(null);
     this.reports.stop();
     this.unwatch();

@@ -77,11 +77,14 @@ export class Driver {
     const link = this.maker(target, {
       ...this.context,
       events: {
-        frame: (frame, way = 'stream') => {
+        frame: (frame, way = 'stream', bytes = 0) => {
           this.hooks.frame('in', frame, way);
           if (frame.type === 'hub:welcome') this.lastWelcome = frame;
-          this.input({ op: 'frame', link: id, frame });
+          this.input({ op: 'frame', link: id, frame, bytes });
         },
+        heard: () => this.input({ op: 'heard', link: id }),
+        beat: () => this.input({ op: 'beat', link: id }),
+        acked: (received) => this.input({ op: 'acked', link: id, received }),
         proven: () => this.hooks.proven(id),
         closed: (error) => {
           this.drop(id);
@@ -148,6 +151,9 @@ export class Driver {
       case 'transmit':
         this.hooks.frame('out', output.frame, this.links.get(output.link)?.send(output.frame, output.seq ?? null) ?? 'stream');
         this.hooks.output(output);
+        break;
+      case 'beat':
+        this.links.get(output.link)?.beat();
         break;
       case 'close':
         // The machine's verdict is on this link only: another may do.

@@ -58,6 +58,9 @@ export function snapshot(data: unknown): unknown {
   return data instanceof Uint8Array ? data.slice() : data;
 }
 
+/** The text message that is no frame but a beat: a sign of life. */
+export const BEAT = '{}';
+
 const texts = new WeakMap<Frame, string>();
 const payloads = new WeakMap<Frame, string>();
 

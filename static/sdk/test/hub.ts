@@ -163,6 +163,8 @@ export class HubLink implements Link {
     });
   }
 
+  beat(): void {}
+
   /** What is under way upward still arrives; that is what happens with a real socket. */
   close(): void {
     this.closed = true;

@@ -26,6 +26,7 @@ function bench(postBytesMax = 10_000) {
         },
       });
     });
+  const signs = { heard: 0, acked: [] as number[] };
   const context = {
     clock,
     fetch: fakeFetch as unknown as typeof fetch,
@@ -39,9 +40,12 @@ function bench(postBytesMax = 10_000) {
       proven: () => seen.push('proven'),
       closed: (error: any) => seen.push(`closed ${error.code} ${error.retry}`),
       refused: (frame: Frame, error: any) => seen.push(`refused ${frame.id} ${error.code}`),
+      heard: () => (signs.heard += 1),
+      beat: () => seen.push('beat'),
+      acked: (received: number) => signs.acked.push(received),
     },
   };
-  return { clock, posts, seen, context };
+  return { clock, posts, seen, signs, context };
 }
 
 function stream() {
@@ -85,6 +89,24 @@ test('the hello goes with the opening request, and frames come out as they come'
   await s.say('pe":"b"}\n\n: heartbeat\n\n');
   await s.end();
   assert.deepEqual(seen.slice(2), ['a', 'b', 'closed unavailable backoff']);
+});
+
+test('comments are life, and so are answers to POSTs without frames', async () => {
+  const { link, posts, signs, s } = await openStream();
+  const before = signs.heard;
+  await s.say(':\n\n');
+  assert.equal(signs.heard, before + 1);
+  link.beat();
+  link.beat();
+  await settle();
+  assert.deepEqual(posts[1]!.body, { key: 'k1', frames: [] });
+  await posts[1]!.answer(ok(0));
+  assert.deepEqual(signs.acked, [0]);
+  link.send({ type: 'a' }, 1);
+  link.beat();
+  await settle();
+  await posts[2]!.answer(ok(1));
+  assert.deepEqual([posts.length, signs.acked], [3, [0, 1]], 'a POST under way shows as much');
 });
 
 test('a hello that is said in the same turn still goes with the opening request', async () => {

@@ -54,6 +54,9 @@ function bench(url = 'ws://h/ws') {
       proven: () => seen.push('proven'),
       closed: (error) => seen.push(`closed ${error.code} ${error.retry}`),
       refused: () => {},
+      heard: () => seen.push('heard'),
+      beat: () => seen.push('beat'),
+      acked: () => {},
     },
   });
   return { link, seen };
@@ -75,6 +78,17 @@ test('frames wait for the socket, and go as text or binary', () => {
   socket.onmessage({ data: 'not a frame' });
   socket.onmessage({ data: binary.slice().buffer });
   assert.deepEqual(seen, ['proven', { type: 'a', data: 1 }, { type: 'file', data: Uint8Array.of(1, 2) }]);
+});
+
+test('beats go both ways', () => {
+  const { link, seen } = bench();
+  link.beat();
+  link.open(false);
+  FakeSocket.last.open();
+  link.beat();
+  assert.deepEqual(FakeSocket.last.sent, ['{}']);
+  FakeSocket.last.onmessage({ data: '{}' });
+  assert.deepEqual(seen, ['beat']);
 });
 
 test('a probe asks for a pong', () => {

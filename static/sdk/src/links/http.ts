@@ -13,7 +13,8 @@ export interface PostOptions {
 /** The hub said nothing: the request hung, or something in between answered. */
 export class PathError extends CrosspointError {
   constructor(
-    readonly kind: 'hung' | 'answered',
+    /** `overslept`: it may have hung, but the deadline came so late that nobody can tell. */
+    readonly kind: 'hung' | 'overslept' | 'answered',
     code: string,
     message: string,
     retryAfterMs?: number,
@@ -21,6 +22,9 @@ export class PathError extends CrosspointError {
     super(code, message, undefined, retryAfterMs);
   }
 }
+
+/** A timer so much later than due says more of this machine than of any path (ms). */
+const LATE_MS = 1_000;
 
 /** One POST and the reading of its answer. Rejects with `CrosspointError` only. */
 export async function post<T>(
@@ -32,13 +36,14 @@ export async function post<T>(
   options: PostOptions = {},
 ): Promise<T> {
   const abort = new AbortController();
-  let late = false;
+  let late: 'hung' | 'overslept' | null = null;
+  const due = clock.now() + (options.deadlineMs ?? 0);
   const onAbort = () => abort.abort();
   if (options.signal?.aborted) abort.abort();
   options.signal?.addEventListener('abort', onAbort);
   const cancel = options.deadlineMs
     ? clock.after(options.deadlineMs, () => {
-        late = true;
+        late = clock.now() > due + LATE_MS ? 'overslept' : 'hung';
         abort.abort();
       })
     : undefined;
@@ -55,7 +60,7 @@ export async function post<T>(
     if (!response.ok) throw await errorOf(response, clock);
     return await read(response);
   } catch (error) {
-    if (late) throw new PathError('hung', 'timeout', `no answer from ${url} within ${Math.round(options.deadlineMs ?? 0)} ms`);
+    if (late) throw new PathError(late, 'timeout', `no answer from ${url} within ${Math.round(options.deadlineMs ?? 0)} ms`);
     if (error instanceof CrosspointError) throw error;
     throw new CrosspointError('unavailable', `${url}: ${describe(error)}`);
   } finally {

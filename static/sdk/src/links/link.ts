@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { CrosspointError } from '../codes.js';
 import type { Frame } from '../frame.js';
+import type { Crowd } from './crowd.js';
 
 /** A way to carry a session; `sse-poll` is SSE whose answers end after each batch. */
 export type TransportName = 'websocket' | 'sse' | 'sse-poll' | 'webtransport';
@@ -9,8 +10,14 @@ export type TransportName = 'websocket' | 'sse' | 'sse-poll' | 'webtransport';
 export type Way = 'stream' | 'datagram';
 
 export interface LinkEvents {
-  /** A frame came. */
-  frame(frame: Frame, way?: Way): void;
+  /** A frame came; `bytes`: the size of the message that it came in, where that is known. */
+  frame(frame: Frame, way?: Way, bytes?: number): void;
+  /** Something came that is no frame and answers nothing: the way down lives. */
+  heard(): void;
+  /** A beat came, which answers ours: both ways live. */
+  beat(): void;
+  /** A POST was answered: the hub has received so many counted frames. */
+  acked(received: number): void;
   /** The path has shown that it carries both directions (an answered ping, a first event, a first batch). */
   proven(): void;
   /** The link is gone; said once, never after `close`. */
@@ -26,6 +33,8 @@ export interface Link {
   open(probe: boolean): void;
   /** `seq` is the frame's number if it is counted. */
   send(frame: Frame, seq: number | null): Way | void;
+  /** Shows that the way up lives: by a beat, which is answered, or by a request. */
+  beat(): void;
   /** Leaves without a word of the session; no events come after. */
   close(): void;
   /** Says `hub:bye` after all that waits, and closes. `leaving`: the page is going away at this moment. */
@@ -43,6 +52,8 @@ export interface LinkContext {
   postBytesMax(): number;
   /** How long silence may last at the moment, and an answer beyond what it has to wait for (ms). */
   pace(): Pace;
+  /** Limits how many requests wait at a host. */
+  crowd?: Crowd;
   /** What the links of a client learn of its POSTs. */
   posts: Posts;
 }

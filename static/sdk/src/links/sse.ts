@@ -2,6 +2,7 @@ import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
 import { frameOf, type Frame } from '../frame.js';
 import { isPassing, PathError, post } from './http.js';
+import { isCount } from '../session/types.js';
 import type { Link, LinkContext } from './link.js';
 import { SseParser } from './sse-parser.js';
 import { Uplink } from './uplink.js';
@@ -15,6 +16,7 @@ abstract class SseBase implements Link {
   private welcomed = false;
   private openedAt = 0;
   private last: CrosspointError | null = null;
+  private place: (() => void) | null = null;
 
   constructor(
     protected readonly url: string,
@@ -37,16 +39,36 @@ abstract class SseBase implements Link {
     this.uplink.send(frame, seq);
   }
 
+  beat(): void {}
+
   close(): void {
     this.done = true;
     this.uplink.stop();
     this.abort.abort();
+    this.giveBack();
+  }
+
+  /** Whether a request of this link may be kept waiting. */
+  protected async mayWait(): Promise<boolean> {
+    const { crowd } = this.context;
+    if (this.place || !crowd) return true;
+    this.place = await crowd.take(this.url);
+    if (this.done) this.giveBack();
+    return this.place !== null;
+  }
+
+  private giveBack(): void {
+    this.place?.();
+    this.place = null;
   }
 
   bye(leaving: boolean): void {
     this.done = true;
     // The stream ends after the goodbye: the other way round the hub would think it lost.
-    void this.uplink.bye(leaving).then(() => leaving || this.abort.abort());
+    void this.uplink.bye(leaving).then(() => {
+      if (!leaving) this.abort.abort();
+      this.giveBack();
+    });
   }
 
   /** Carries frames down until the link is over. */
@@ -63,7 +85,7 @@ abstract class SseBase implements Link {
     return `${this.url}/${encodeURIComponent(link)}`;
   }
 
-  protected frame(value: unknown): void {
+  protected frame(value: unknown, bytes = 0): void {
     const frame = frameOf(value);
     if (!frame || this.done) return;
     if (frame.type === 'hub:close') this.last = CrosspointError.from(frame.data);
@@ -71,7 +93,7 @@ abstract class SseBase implements Link {
       this.welcomed = true;
       this.uplink.welcomed();
     }
-    this.context.events.frame(frame);
+    this.context.events.frame(frame, 'stream', bytes);
   }
 
   protected fail(error: CrosspointError): void {
@@ -92,11 +114,16 @@ function lost(error: CrosspointError): CrosspointError {
 export class SseStreamLink extends SseBase {
   readonly transport = 'sse';
 
-  protected run(hello: string[]): Promise<void> {
+  override beat(): void {
+    this.uplink.beat();
+  }
+
+  protected async run(hello: string[]): Promise<void> {
+    if (!(await this.mayWait())) throw new CrosspointError('limit_exceeded', 'tabs of this browser keep enough streams open', 'backoff');
     const body = `{"mode":"stream","frames":[${hello.join()}]}`;
     const headers = { accept: 'text/event-stream' };
     const { clock, fetch } = this.context;
-    return post(clock, fetch, this.url, body, (response) => this.read(response), { headers, signal: this.abort.signal });
+    await post(clock, fetch, this.url, body, (response) => this.read(response), { headers, signal: this.abort.signal });
   }
 
   private async read(response: Response): Promise<void> {
@@ -109,7 +136,7 @@ export class SseStreamLink extends SseBase {
         const { link, key } = (value ?? {}) as { link?: unknown; key?: unknown };
         this.opened(link, key);
       } else if (event === 'message') {
-        this.frame(value);
+        this.frame(value, data.length);
       }
     });
     const reader = response.body.getReader();
@@ -118,6 +145,8 @@ export class SseStreamLink extends SseBase {
       const { value, done } = await reader.read();
       if (done || this.done) return;
       parser.push(decoder.decode(value, { stream: true }));
+      // Comments and parts of events are signs of life as good as events.
+      if (!this.done) this.context.events.heard();
     }
   }
 }
@@ -133,12 +162,15 @@ function parse(text: string): unknown {
 const OPEN_MS = 8_000;
 /** Polls that fail for so long end the link: a few lost answers in a row don't. */
 const POLL_GIVE_UP_MS = 5_000;
+/** Where polls can't wait, one is made so many times in the time that it would wait. */
+const CROWDED_SHARE = 6;
 const POLL_BACKOFF = { min_ms: 200, max_ms: 1_000 };
 
 interface Batch {
   link?: unknown;
   key?: unknown;
   batch?: unknown;
+  received?: unknown;
   frames?: unknown;
 }
 
@@ -157,16 +189,20 @@ export class SsePollLink extends SseBase {
     let failingSince: number | null = null;
     while (!this.done) {
       const { silenceMs, patienceMs } = this.context.pace();
-      const body = JSON.stringify({ key, poll: { batch, wait_ms: silenceMs } });
+      const waits = await this.mayWait();
+      const body = JSON.stringify({ key, poll: { batch, wait_ms: waits ? silenceMs : 0 } });
       try {
         const next = await this.ask(url, body, silenceMs + patienceMs);
         failingSince = null;
         backoff.reset();
         batch = this.take(next, batch);
+        if (!waits) await this.pause(silenceMs / CROWDED_SHARE);
       } catch (error) {
         const e = error as CrosspointError;
+        const kind = e instanceof PathError ? e.kind : null;
+        if (kind === 'overslept') continue;
         failingSince ??= clock.now();
-        if ((e instanceof PathError && e.kind === 'hung') || !isPassing(e) || clock.now() - failingSince > POLL_GIVE_UP_MS) throw lost(e);
+        if (kind === 'hung' || !isPassing(e) || clock.now() - failingSince > POLL_GIVE_UP_MS) throw lost(e);
         await this.pause(backoff.next(e.retryAfterMs));
       }
     }
@@ -186,6 +222,8 @@ export class SsePollLink extends SseBase {
       throw new CrosspointError('unavailable', 'not an answer of the hub');
     }
     if (answer.batch > before) for (const frame of answer.frames) this.frame(frame);
+    if (!this.done) this.context.events.heard();
+    if (!this.done && isCount(answer.received)) this.context.events.acked(answer.received);
     return answer.batch;
   }
 

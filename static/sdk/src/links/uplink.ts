@@ -2,6 +2,7 @@ import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
 import { encodeText, utf8Length, type Frame } from '../frame.js';
 import { isPassing, PathError, post } from './http.js';
+import { isCount } from '../session/types.js';
 import type { LinkContext } from './link.js';
 
 /** A POST is given up when it takes so many times as long as usual, within these bounds: its repetition does no harm. */
@@ -33,6 +34,8 @@ export class Uplink {
   private readonly queue: Item[] = [];
   private batch: Item[] = [];
   private scheduled = false;
+  /** A POST is wanted, even one without frames. */
+  private beats = false;
   private done = false;
   private url = '';
   private key = '';
@@ -65,6 +68,13 @@ export class Uplink {
     const old = key === null ? -1 : this.queue.findIndex((waiting) => waiting.key === key);
     if (old >= 0) this.queue.splice(old, 1);
     this.queue.push(item);
+    this.schedule();
+  }
+
+  /** Shows that the way up lives. A POST under way does so too. */
+  beat(): void {
+    if (this.done || this.batch.length > 0 || this.queue.length > 0) return;
+    this.beats = true;
     this.schedule();
   }
 
@@ -103,17 +113,21 @@ export class Uplink {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.done || !this.url || this.queue.length === 0) return;
+    if (this.scheduled || this.done || !this.url || !this.waits()) return;
     this.scheduled = true;
     queueMicrotask(() => void this.run());
   }
 
   private async run(): Promise<void> {
-    while (!this.done && this.queue.length > 0) {
+    while (!this.done && this.waits()) {
       this.fill();
       await this.deliver();
     }
     this.scheduled = false;
+  }
+
+  private waits(): boolean {
+    return this.beats || this.queue.length > 0;
   }
 
   private fill(): void {
@@ -133,22 +147,25 @@ export class Uplink {
     let began = clock.now();
     let hung = 0;
     this.backoff.reset();
-    while (!this.done && this.batch.length > 0) {
+    while (!this.done && (this.beats || this.batch.length > 0)) {
       const body = this.body(this.batch);
       const usual = this.usual === null ? DEADLINE_UNKNOWN_MS : Math.max(DEADLINE_MIN_MS, PATIENCE * this.usual);
       const deadlineMs = Math.min(DEADLINE_MAX_MS, (usual + body.length / BYTES_PER_MS) * posts.factor * (hung + 1));
       const sent = clock.now();
       try {
-        await post(clock, fetch, this.url, body, drain, { deadlineMs, signal: this.abort.signal });
+        const received = await post(clock, fetch, this.url, body, receivedOf, { deadlineMs, signal: this.abort.signal });
         this.batch = [];
+        this.beats = false;
+        if (received !== null && !this.done) this.context.events.acked(received);
         posts.factor = 1;
         this.usual = (this.usual ?? clock.now() - sent) * 0.75 + (clock.now() - sent) * 0.25;
         return;
       } catch (error) {
         if (this.done) return;
         const e = error as CrosspointError;
-        const hangs = e instanceof PathError && e.kind === 'hung';
-        if (hangs) hung += 1;
+        const kind = e instanceof PathError ? e.kind : null;
+        if (kind === 'hung') hung += 1;
+        if (kind === 'overslept') began = clock.now();
         if (e.code === 'frame_too_large' && this.takeApart(body.length, e)) return;
         if (hung >= HUNG_MAX) posts.factor = Math.min(FACTOR_MAX, posts.factor * 2);
         if (hung >= HUNG_MAX || !isPassing(e) || clock.now() - began > GIVE_UP_MS) {
@@ -156,7 +173,7 @@ export class Uplink {
           return;
         }
         // Who waited for a hung one has waited.
-        if (hangs) continue;
+        if (kind === 'hung' || kind === 'overslept') continue;
         // Waiting as one was told to is no failure.
         began += e.retryAfterMs ?? 0;
         await new Promise<void>((resolve) => {
@@ -197,6 +214,11 @@ function itemOf(frame: Frame, seq: number | null): Item {
   const json = encodeText(frame);
   const key = volatile === undefined ? null : `${room ?? to}\n${volatile === true ? type : `\n${volatile}`}`;
   return { json, bytes: utf8Length(json) + 1, seq, frame, key };
+}
+
+async function receivedOf(response: Response): Promise<number | null> {
+  const { received } = ((await response.json()) ?? {}) as { received?: unknown };
+  return isCount(received) ? received : null;
 }
 
 async function drain(response: Response): Promise<void> {

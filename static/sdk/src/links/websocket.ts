@@ -1,5 +1,5 @@
 import { CrosspointError, codeOfClose } from '../codes.js';
-import { decode, encode, type Frame } from '../frame.js';
+import { BEAT, decode, encode, type Frame } from '../frame.js';
 import type { Link, LinkContext } from './link.js';
 
 /** Above this many unsent bytes volatile frames are dropped. */
@@ -36,16 +36,17 @@ export class WebSocketLink implements Link {
     socket.onopen = () => {
       for (const message of this.waiting.splice(0)) this.put(message);
     };
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (this.done) return;
-      const frame = decode(data as string | ArrayBuffer);
+      if (data === BEAT) return events.beat();
+      const frame = decode(data);
       if (!this.proven) {
         this.proven = true;
         events.proven();
       }
       if (!frame || this.done) return;
       if (frame.type === 'hub:close') this.last = CrosspointError.from(frame.data);
-      events.frame(frame);
+      events.frame(frame, 'stream', typeof data === 'string' ? data.length : data.byteLength);
     };
     socket.onclose = ({ code, reason }) => {
       this.fail(this.last ?? new CrosspointError(codeOfClose(code), reason || `the WebSocket closed (${code})`));
@@ -60,6 +61,10 @@ export class WebSocketLink implements Link {
     } else {
       this.waiting.push(encode(frame));
     }
+  }
+
+  beat(): void {
+    if (!this.done && this.socket?.readyState === OPEN) this.put(BEAT);
   }
 
   close(): void {
