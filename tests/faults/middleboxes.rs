@@ -8,7 +8,7 @@ use crosspoint_tests::proxy::{Action, Event, Match, Rules};
 #[tokio::test]
 async fn an_upgrade_that_falls_silent_gives_way_to_a_stream() {
     let silent = Rules::http(Match::upgrade(), Action::SilentAfter101);
-    let scene = Scene::patient(&Transport::ALL, silent).await;
+    let scene = Scene::patient(&Transport::OVER_TCP, silent).await;
     assert_eq!(scene.alice.status().transport, Some(Sse));
     scene.flows(50).await;
     // The opened socket proved nothing: the session stays where it is.
@@ -21,7 +21,7 @@ async fn an_upgrade_that_falls_silent_gives_way_to_a_stream() {
 
 #[tokio::test]
 async fn a_network_that_turns_bad_is_left_downwards() {
-    let scene = Scene::patient(&Transport::ALL, Rules::default()).await;
+    let scene = Scene::patient(&Transport::OVER_TCP, Rules::default()).await;
     assert_eq!(scene.alice.status().transport, Some(WebSocket));
     scene.flows(20).await;
     scene.set(Rules::http(Match::upgrade(), Action::SilentAfter101)).await;
@@ -49,7 +49,7 @@ async fn a_network_that_turns_bad_is_left_downwards() {
 async fn answers_held_back_to_their_end_still_carry_polls() {
     let buffering =
         Rules::http(Match::upgrade(), Action::StripUpgrade).and_http(Match::any(), Action::BufferResponse);
-    let scene = Scene::patient(&Transport::ALL, buffering).await;
+    let scene = Scene::patient(&Transport::OVER_TCP, buffering).await;
     assert_eq!(scene.alice.status().transport, Some(SsePoll));
     scene.flows(100).await;
     assert!(scene.alice.move_to(Sse).await.is_err());

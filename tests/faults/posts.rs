@@ -7,7 +7,7 @@ use crosspoint_tests::proxy::{Action, End, Event, Match, Rules};
 
 async fn moves_under(rules: Rules, fault: impl Fn(&Event) -> bool, at_least: usize) {
     // Two answers lost in a row, and the waits between, are no silence to die of.
-    let scene = Scene::patient(&Transport::ALL, rules).await;
+    let scene = Scene::patient(&Transport::OVER_TCP, rules).await;
     scene.moves(&[Sse, WebSocket, SsePoll, Sse, SsePoll, WebSocket]).await;
     scene.move_to(Sse).await;
     while scene.proxy.log().count(&fault) < at_least {

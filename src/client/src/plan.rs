@@ -2,6 +2,8 @@
 
 use crate::net::{Address, Base};
 use crate::transport::Transport;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use crosspoint_core::Fault;
 use crosspoint_core::negotiate::{Choice, Failed};
 use std::collections::BTreeMap;
@@ -17,6 +19,10 @@ const FAILED_MS: u64 = 600_000;
 pub(crate) struct Candidate {
     pub(crate) transport: Transport,
     pub(crate) address: Address,
+    /// SHA-256 of certificates that are trusted there; none: as the system says.
+    pub(crate) certificate_hashes: Vec<[u8; 32]>,
+    /// Not a way in: it is moved up to.
+    pub(crate) upgrade: bool,
     pub(crate) head_start_ms: u64,
     pub(crate) deadline_ms: u64,
 }
@@ -32,6 +38,7 @@ pub(crate) fn candidates(
         let later = offer.head_start_ms.saturating_add(POLL_HEAD_START_MS);
         let ways: &[_] = match offer.name.as_str() {
             "websocket" => &[(Transport::WebSocket, offer.head_start_ms)],
+            "webtransport" => &[(Transport::WebTransport, offer.head_start_ms)],
             "sse" => &[(Transport::Sse, offer.head_start_ms), (Transport::SsePoll, later)],
             _ => continue,
         };
@@ -39,6 +46,8 @@ pub(crate) fn candidates(
             all.push(Candidate {
                 transport: *transport,
                 address: base.endpoint(&offer.url)?,
+                certificate_hashes: offer.certificate_hashes.iter().filter_map(|h| hash(h)).collect(),
+                upgrade: offer.upgrade,
                 head_start_ms: *head_start_ms,
                 deadline_ms: offer.deadline_ms.min(deadline_max_ms),
             });
@@ -47,14 +56,32 @@ pub(crate) fn candidates(
     Ok(all)
 }
 
-/// The same without having asked the hub: the usual addresses, in this order.
+fn hash(base64: &str) -> Option<[u8; 32]> {
+    STANDARD.decode(base64).ok()?.try_into().ok()
+}
+
+/// The same without having asked the hub: the usual addresses, in this order. WebTransport needs TLS, and UDP at the same port.
 pub(crate) fn usual(base: &Base, order: &[Transport], deadline_ms: u64) -> Result<Vec<Candidate>, Fault> {
     let one = |(i, transport): (usize, &Transport)| {
-        let url = if *transport == Transport::WebSocket { "/ws" } else { "/sse" };
-        let address = base.endpoint(url)?;
-        Ok(Candidate { transport: *transport, address, head_start_ms: HEAD_START_MS * i as u64, deadline_ms })
+        let address = base.endpoint(match transport {
+            Transport::WebSocket => "/ws",
+            Transport::Sse | Transport::SsePoll => "/sse",
+            Transport::WebTransport => "/webtransport",
+        })?;
+        let head_start_ms = HEAD_START_MS * i as u64;
+        let upgrade = *transport == Transport::WebTransport;
+        let certificate_hashes = vec![];
+        Ok(Candidate {
+            transport: *transport,
+            address,
+            certificate_hashes,
+            upgrade,
+            head_start_ms,
+            deadline_ms,
+        })
     };
-    order.iter().enumerate().map(one).collect()
+    let all = order.iter().enumerate().map(one).collect::<Result<Vec<_>, Fault>>()?;
+    Ok(all.into_iter().filter(|c| c.address.tls || !c.upgrade).collect())
 }
 
 /// What failed on this network lately, and what it means for the order.
@@ -72,7 +99,7 @@ impl Memory {
         self.failures.remove(&transport);
     }
 
-    fn is_suspect(&self, transport: Transport, now: u64) -> bool {
+    pub(crate) fn is_suspect(&self, transport: Transport, now: u64) -> bool {
         self.failures.get(&transport).is_some_and(|(_, at)| now.saturating_sub(*at) < FAILED_MS)
     }
 
@@ -89,7 +116,7 @@ impl Memory {
     }
 }
 
-/// The order of a race: what worked last first, what failed lately last. On a slow network (`took_ms`: what the
+/// The order of a race: what worked last first, upgrades last, and after them what failed lately. On a slow network (`took_ms`: what the
 /// negotiation took) nobody is overtaken just for being slow.
 pub(crate) fn arrange(
     candidates: &[Candidate],
@@ -101,7 +128,8 @@ pub(crate) fn arrange(
 ) -> Vec<Candidate> {
     let mut list: Vec<_> = candidates.iter().filter(|c| allowed.contains(&c.transport)).cloned().collect();
     list.sort_by_key(|c| {
-        if memory.is_suspect(c.transport, now) { 2 } else { u8::from(Some(c.transport) != last) }
+        let usual = if c.upgrade { 2 } else { u8::from(Some(c.transport) != last) };
+        if memory.is_suspect(c.transport, now) { 3 } else { usual }
     });
     for (i, c) in list.iter_mut().enumerate() {
         let own = if c.head_start_ms > 0 { c.head_start_ms } else { HEAD_START_MS * i as u64 };
@@ -158,6 +186,21 @@ mod tests {
         assert!(memory.report(1000 + FAILED_MS).is_empty());
         memory.worked(WebSocket);
         assert!(memory.report(2000).is_empty());
+    }
+
+    #[test]
+    fn an_upgrade_is_no_way_in() {
+        let base = Base::parse("http://h").unwrap();
+        let certificate_hashes = vec![STANDARD.encode([7; 32]), "short".into()];
+        let wt = Choice { upgrade: true, certificate_hashes, ..choice("webtransport", 0) };
+        let offers = [Choice { url: "https://h:9/wt".into(), ..wt }, choice("websocket", 0)];
+        let all = candidates(&base, &offers, 2000).unwrap();
+        assert_eq!((&all[0].certificate_hashes, all[0].address.port), (&vec![[7; 32]], 9));
+        let last = Some(Transport::WebTransport);
+        let list = arrange(&all, &Transport::ALL, &Memory::default(), last, 0, 0);
+        assert_eq!(order(&list), [(WebSocket, 0), (Transport::WebTransport, 300)]);
+        let usual = |url: &str| usual(&Base::parse(url).unwrap(), &Transport::ALL, 1).unwrap().len();
+        assert_eq!((usual("http://h"), usual("https://h")), (3, 4));
     }
 
     #[test]

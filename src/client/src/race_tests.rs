@@ -8,6 +8,8 @@ fn race(cautious: bool) -> Race {
     let candidate = |(transport, head_start_ms)| Candidate {
         transport,
         address: address.clone(),
+        certificate_hashes: vec![],
+        upgrade: false,
         head_start_ms,
         deadline_ms: 3000,
     };

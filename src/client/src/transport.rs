@@ -16,18 +16,25 @@ pub enum Transport {
     /// Polls down, POSTs up.
     #[serde(rename = "sse-poll")]
     SsePoll,
+    /// WebTransport over HTTP/3: needs UDP, so it is moved up to.
+    #[serde(rename = "webtransport")]
+    WebTransport,
 }
 
 impl Transport {
-    /// All that this client can do, the cheapest first.
-    pub const ALL: [Transport; 3] = [Transport::WebSocket, Transport::Sse, Transport::SsePoll];
+    /// All that this client can do; in the order to try if nobody asks the hub.
+    pub const ALL: [Transport; 4] =
+        [Transport::WebSocket, Transport::Sse, Transport::SsePoll, Transport::WebTransport];
+    /// Those that need nothing but TCP.
+    pub const OVER_TCP: [Transport; 3] = [Transport::WebSocket, Transport::Sse, Transport::SsePoll];
 
-    /// The name: `websocket`, `sse` or `sse-poll`.
+    /// The name: `websocket`, `sse`, `sse-poll` or `webtransport`.
     pub const fn name(self) -> &'static str {
         match self {
             Transport::WebSocket => "websocket",
             Transport::Sse => "sse",
             Transport::SsePoll => "sse-poll",
+            Transport::WebTransport => "webtransport",
         }
     }
 
@@ -41,6 +48,7 @@ impl Transport {
         match self {
             Transport::WebSocket => core::Transport::WebSocket,
             Transport::Sse | Transport::SsePoll => core::Transport::Sse,
+            Transport::WebTransport => core::Transport::WebTransport,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wtransport::endpoint::IncomingSession;
 use wtransport::endpoint::endpoint_side::Server;
 use wtransport::quinn::ServerConfig as QuicServerConfig;
@@ -55,7 +55,7 @@ pub struct Endpoint {
     addr: SocketAddr,
     counters: Arc<Counters>,
     hashes: Arc<Mutex<Vec<[u8; 32]>>>,
-    endpoint: Arc<wtransport::Endpoint<Server>>,
+    endpoint: Mutex<Option<Arc<wtransport::Endpoint<Server>>>>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<()>,
     task: JoinHandle<()>,
@@ -90,6 +90,7 @@ impl Endpoint {
             running.await;
             drop(ending);
         });
+        let endpoint = Mutex::new(Some(endpoint));
         Ok(Endpoint { addr, counters, hashes, endpoint, stop, ended, task })
     }
 
@@ -110,18 +111,26 @@ impl Endpoint {
 
     /// QUIC connections now, those among them that are just ending.
     pub fn connections(&self) -> usize {
-        self.endpoint.open_connections()
+        self.endpoint.lock().as_ref().map_or(0, |endpoint| endpoint.open_connections())
     }
 
-    /// Takes no more sessions and closes what is left with `shutdown`. Returns when that is done.
+    /// Takes no more sessions and closes what is left with `shutdown`. Returns when that is done and the port is free.
     pub async fn close(&self) {
         self.stop.send_replace(true);
+        drop(self.endpoint.lock().take());
         let mut ended = self.ended.clone();
         // Nothing is ever sent: only the sender's end is told.
         let all = async { while ended.changed().await.is_ok() {} };
         if timeout(3 * END_WITHIN, all).await.is_err() {
             tracing::warn!("WebTransport connections did not end in time");
         }
+        // QUIC lets go of its socket in a task of its own, and doesn't say when.
+        let freed = async {
+            while UdpSocket::bind(self.addr).is_err() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = timeout(END_WITHIN, freed).await;
     }
 }
 

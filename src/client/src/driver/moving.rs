@@ -111,6 +111,9 @@ impl Driver {
         let Some(current) = &c.current else { return vec![] };
         let usable = c.candidates.iter().filter(|way| c.allowed.contains(&way.transport));
         let before = usable.take_while(|way| way.transport != current.transport);
+        // Others have failed once and may do; an upgrade that died would do so again.
+        let now = self.clock.now();
+        let before = before.filter(|way| !way.upgrade || !c.memory.is_suspect(way.transport, now));
         before.map(|way| Candidate { head_start_ms: 0, ..way.clone() }).collect()
     }
 }

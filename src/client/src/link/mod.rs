@@ -6,6 +6,7 @@ mod poll;
 mod stream;
 mod uplink;
 mod websocket;
+mod webtransport;
 
 pub use parser::{Parser, SseEvent};
 pub(crate) use stream::{Opened, StreamEvents, open_stream};
@@ -64,6 +65,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Context {
     pub(crate) id: LinkId,
     pub(crate) address: Address,
+    /// SHA-256 of certificates that are trusted there; none: as the system says.
+    pub(crate) certificate_hashes: Vec<[u8; 32]>,
     /// Show that the path works; the hello comes later or never. Else the first frame to send is the hello.
     pub(crate) probe: bool,
     pub(crate) tls: Arc<Tls>,
@@ -109,6 +112,7 @@ impl Handle {
                 Transport::WebSocket => websocket::run(&context, frames).await,
                 Transport::Sse => stream::run(&context, frames).await,
                 Transport::SsePoll => poll::run(&context, frames).await,
+                Transport::WebTransport => webtransport::run(&context, frames).await,
             };
             if let Err(fault) = end {
                 context.tell(LinkEvent::Closed(fault)).await;
@@ -134,7 +138,7 @@ impl Handle {
 
     /// Closes. `politely`: what waits is sent first; for which the task lives on in `closing` for a while.
     pub(crate) fn finish(mut self, politely: bool, closing: &mut JoinSet<()>) {
-        if !politely && self.transport != Transport::WebSocket {
+        if !politely && matches!(self.transport, Transport::Sse | Transport::SsePoll) {
             return;
         }
         let Some(mut task) = self.task.take() else { return };

@@ -142,7 +142,7 @@ async fn negotiation_finds_the_best_and_direct_needs_none() {
     let hub = hub().await;
     let (client, _e) = connect(any(&hub.url(), "alice")).await;
     assert_eq!(client.status().transport, Some(Transport::WebSocket));
-    for transport in Transport::ALL {
+    for transport in Transport::OVER_TCP {
         let direct = Options { negotiate: false, ..options(&hub, "alice", transport) };
         let (client, _e) = connect(direct).await;
         assert_eq!(client.status().transport, Some(transport));

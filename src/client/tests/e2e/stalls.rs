@@ -8,7 +8,7 @@ async fn a_slow_reader_keeps_its_session_and_gets_everything() {
     for by in Transport::ALL {
         println!("by {by}");
         let mut config = config();
-        config.limits.heartbeat_ms = 300;
+        config.limits.heartbeat_ms = 500;
         config.limits.resume_ms = 2_000;
         let hub = start(config).await;
         let (alice, _a) = joined(options(&hub, "alice", Transport::WebSocket), CHAT).await;

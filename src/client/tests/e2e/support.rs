@@ -23,6 +23,7 @@ pub(crate) fn config() -> Config {
     let chat = Namespace { prefix: "chat:".into(), history_events: 100_000, ..Namespace::default() };
     config.namespaces = vec![Namespace { leave_delay_ms: 200, ..Namespace::default() }, chat];
     config.shutdown.drain_ms = 200;
+    config.transports.webtransport.enabled = true;
     config
 }
 
@@ -48,9 +49,10 @@ pub(crate) fn options(hub: &Running, user: &str, by: Transport) -> Options {
     Options { transports: vec![by], ..any(&hub.url(), user) }
 }
 
+/// The same by any transport that needs nothing but TCP.
 pub(crate) fn any(url: &str, user: &str) -> Options {
     let backoff = BackoffOptions { min_ms: 50, max_ms: 400, factor: 2.0 };
-    Options { backoff, ..Options::user(url, user) }
+    Options { backoff, transports: Transport::OVER_TCP.to_vec(), ..Options::user(url, user) }
 }
 
 pub(crate) async fn connect(options: Options) -> (Client, Events) {
