@@ -102,6 +102,9 @@ async function connectHere({ name, room: roomName, options }) {
   let last = null;
   window.tab = {
     client, room, log, heard, entered: false,
+    get n() {
+      return n;
+    },
     publish: () => (last = room.publish('number', { from: name, n: ++n })),
     start(rate) {
       const began = performance.now() - (n / rate) * 1000;
