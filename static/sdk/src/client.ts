@@ -137,8 +137,13 @@ export class ClientImpl implements Client {
     return this.core.call(frame, { timeoutMs: options.timeoutMs ?? this.core.requestTimeoutMs });
   }
 
-  onRequest(type: string, handler: (data: any, context: { from: Sender; type: string }) => unknown): () => void {
+  onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void {
     return this.requests.on(type, handler);
+  }
+
+  /** Takes the requests of all types that have no handler. */
+  set onOtherRequest(fn: NonNullable<Requests['rest']>) {
+    this.requests.rest = fn;
   }
 
   async attach(service: string): Promise<void> {

@@ -326,8 +326,8 @@ export interface Client {
   /** Resolves once it is on its way to all sessions of the user. It waits for a link like a publish; its id is in `status` events. */
   sendToUser(user: string, type: string, data?: unknown, options?: { id?: string }): Promise<{ delivered: number }>;
   request<T = any>(to: string, type: string, data?: unknown, options?: { timeoutMs?: number }): Promise<T>;
-  /** Answers requests of this type (`*`: of all types without a handler of their own); what the handler throws is the asker's error. */
-  onRequest(type: string, handler: (data: any, context: { from: Sender; type: string }) => unknown): () => void;
+  /** Answers requests of this type; what the handler throws is the asker's error. */
+  onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void;
   attach(service: string): Promise<void>;
   detach(service: string): Promise<void>;
   /** Asks for an `ended` event when that session is over. A new session of mine watches nobody. */

@@ -11,7 +11,14 @@ export interface Target {
   self: Socket | undefined;
 }
 
-type RoomNames = string | string[];
+export type RoomNames = string | string[];
+
+/** Stands for a name that no room can have: `to(undefined)` reaches nobody. */
+export const NOBODY = '\u0000';
+
+export function namesOf(rooms: RoomNames): string[] {
+  return [rooms].flat().map((room) => (room == null || room === '' ? NOBODY : String(room)));
+}
 
 /** Chooses sockets, then emits to them. Each choice makes a new one, as in socket.io. */
 export class BroadcastOperator {
@@ -21,7 +28,7 @@ export class BroadcastOperator {
   ) {}
 
   to(room: RoomNames): BroadcastOperator {
-    return this.with({ rooms: new Set([...this.target.rooms, ...[room].flat()]) });
+    return this.with({ rooms: new Set([...this.target.rooms, ...namesOf(room)]) });
   }
 
   in(room: RoomNames): BroadcastOperator {
@@ -29,7 +36,7 @@ export class BroadcastOperator {
   }
 
   except(room: RoomNames): BroadcastOperator {
-    return this.with({ except: new Set([...this.target.except, ...[room].flat()]) });
+    return this.with({ except: new Set([...this.target.except, ...namesOf(room)]) });
   }
 
   get volatile(): BroadcastOperator {
@@ -89,7 +96,7 @@ export class BroadcastOperator {
   }
 
   socketsLeave(room: RoomNames): void {
-    for (const socket of this.nsp.chosen(this.target)) for (const name of [room].flat()) void socket.leave(name);
+    for (const socket of this.nsp.chosen(this.target)) for (const name of namesOf(room)) void socket.leave(name);
   }
 
   disconnectSockets(close = false): void {

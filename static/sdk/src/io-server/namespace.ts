@@ -2,10 +2,10 @@ import { Backoff } from '../backoff.js';
 import { ClientImpl } from '../client.js';
 import { CrosspointError } from '../codes.js';
 import type { Frame } from '../frame.js';
-import { pack, typeOf, type Meta } from '../io/codec.js';
+import { pack, typeOf, whenPacked, type Meta } from '../io/codec.js';
 import { Emitter, call, type DefaultEventsMap } from '../io/emitter.js';
 import type { Client, Message } from '../types.js';
-import { BroadcastOperator, type Target } from './broadcast.js';
+import { BroadcastOperator, NOBODY, type Target } from './broadcast.js';
 import { Rooms } from './rooms.js';
 import type { Server } from './server.js';
 import { Socket, type Handshake } from './socket.js';
@@ -18,6 +18,12 @@ const EVERYBODY = '';
 export interface NamespaceEvents {
   connection: (socket: Socket) => void;
   connect: (socket: Socket) => void;
+}
+
+/** What a client says of itself. */
+interface Introduction {
+  auth?: any;
+  query?: any;
 }
 
 type Middleware = (socket: Socket, next: (error?: Error & { data?: unknown }) => void) => void;
@@ -60,7 +66,7 @@ export class Namespace extends Emitter<DefaultEventsMap, NamespaceEvents> {
     });
     client.on('ended', ({ session }) => this.sockets.get(session)?.gone('transport close'));
     client.on('message', (message) => this.message(message));
-    client.onRequest('*', (data, { from, type }) => this.request(type, data, from.session ?? '', from.user ?? ''));
+    client.onOtherRequest = (frame, answer, refuse) => this.request(frame, answer, refuse);
   }
 
   /** The SDK's client. */
@@ -121,7 +127,7 @@ export class Namespace extends Emitter<DefaultEventsMap, NamespaceEvents> {
   broadcast(target: Target, event: string, args: unknown[]): void {
     const { rooms, except, volatile, self } = target;
     const left = this.leftOut(except);
-    const groups = rooms.size === 0 ? [EVERYBODY] : [...rooms].filter((room) => !this.sockets.has(room));
+    const groups = rooms.size === 0 ? [EVERYBODY] : [...rooms].filter((room) => room !== NOBODY && !this.sockets.has(room));
     const alone = new Set([...rooms].filter((room) => this.sockets.has(room) && !left.has(room)));
     // Whose broadcast it is, is left out by the hub itself; others leave themselves out.
     const own = self !== undefined && left.delete(self.id) && self.connected;
@@ -155,9 +161,10 @@ export class Namespace extends Emitter<DefaultEventsMap, NamespaceEvents> {
     for (const room of added) this.adapter.loosen(sid, room);
     const data = { rooms: added.map((room) => this.hubRoom(room)) };
     try {
-      await this.hub.request(`session:${sid}`, 'io:join', data);
-      for (const room of added) this.adapter.tighten(sid, room);
+      const { rooms: entered } = await this.hub.request<{ rooms: string[] }>(`session:${sid}`, 'io:join', data);
+      for (const room of added) if (entered.includes(this.hubRoom(room))) this.adapter.tighten(sid, room);
     } catch (error) {
+      if (!this.sockets.has(sid)) return;
       this.server.report(error as Error);
     }
   }
@@ -196,9 +203,7 @@ export class Namespace extends Emitter<DefaultEventsMap, NamespaceEvents> {
   private publish(frame: Partial<Frame>, event: string, args: unknown[], volatile: boolean, meta: Meta): void {
     const { type, ...name } = typeOf(event);
     const data = pack(args, { ...name, ...meta });
-    const send = (packed: unknown) => this.fire({ ...frame, type, data: packed }, volatile);
-    if (data instanceof Promise) void data.then(send);
-    else send(data);
+    whenPacked(data, (packed) => this.fire({ ...frame, type, data: packed }, volatile));
   }
 
   private fire(frame: Frame, volatile: boolean): void {
@@ -235,19 +240,25 @@ export class Namespace extends Emitter<DefaultEventsMap, NamespaceEvents> {
     else socket.take(type, data);
   }
 
-  private request(type: string, data: any, sid: string, user: string): Promise<unknown> | unknown {
+  private request(frame: Frame, answer: (data: unknown) => void, refuse: (error: unknown) => void): void {
+    const { type, data, from } = frame;
+    const sid = from?.session ?? '';
     const socket = this.sockets.get(sid);
-    if (type === 'io:connect') return this.welcome(sid, user, data ?? {});
-    if (type === 'io:known') return socket ? { server: this.hub.session } : {};
-    if (!socket) throw new CrosspointError('io_unknown', 'connect first');
-    if (type === 'io:disconnect') {
+    if (type === 'io:connect') {
+      void this.welcome(sid, from?.user ?? '', (data ?? {}) as Introduction).then(answer, refuse);
+    } else if (type === 'io:known') {
+      answer(socket ? { server: this.client.session } : {});
+    } else if (!socket) {
+      refuse(new CrosspointError('io_unknown', 'connect first'));
+    } else if (type === 'io:disconnect') {
+      answer({});
       socket.gone('client namespace disconnect');
-      return {};
+    } else {
+      socket.take(type, data, (answers) => whenPacked(answers, answer));
     }
-    return new Promise((resolve) => socket.take(type, data, resolve));
   }
 
-  private async welcome(sid: string, user: string, { auth, query }: { auth?: any; query?: any }): Promise<unknown> {
+  private async welcome(sid: string, user: string, { auth, query }: Introduction): Promise<unknown> {
     this.sockets.get(sid)?.gone('transport close');
     const now = new Date();
     const about = { headers: {}, url: this.server.url, address: '', secure: this.server.url.startsWith('https:'), xdomain: false };

@@ -1,8 +1,8 @@
 import { Acks } from '../io/acks.js';
-import { pack, typeOf, unpack, type Meta } from '../io/codec.js';
+import { pack, typeOf, unpack, whenPacked, type Meta } from '../io/codec.js';
 import { AnyListeners, Emitter, call, type DefaultEventsMap, type Listener } from '../io/emitter.js';
 import { Outbound, type Packet } from '../io/outbound.js';
-import { BroadcastOperator } from './broadcast.js';
+import { BroadcastOperator, NOBODY, namesOf } from './broadcast.js';
 import type { Namespace } from './namespace.js';
 
 const RESERVED = new Set(['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener']);
@@ -139,11 +139,11 @@ export class Socket extends Emitter<DefaultEventsMap, ServerSocketEvents> {
 
   /** It is in the room at once for this server; resolves when the hub has it there, too. */
   async join(room: string | string[]): Promise<void> {
-    if (this.connected) await this.nsp.join(this.id, [room].flat());
+    if (this.connected) await this.nsp.join(this.id, namesOf(room).filter((name) => name !== NOBODY));
   }
 
   async leave(room: string): Promise<void> {
-    this.nsp.leave(this.id, room);
+    this.nsp.leave(this.id, String(room));
   }
 
   /** `close`: ends its whole session, all namespaces of it. */
@@ -215,9 +215,7 @@ export class Socket extends Emitter<DefaultEventsMap, ServerSocketEvents> {
   copy(event: string, args: unknown[], volatile: boolean, meta: Meta): void {
     const { type, ...name } = typeOf(event);
     const data = pack(args, { ...name, ...meta });
-    const send = (packed: unknown) => this.nsp.sendTo(this.id, type, packed, volatile);
-    if (data instanceof Promise) void data.then(send);
-    else send(data);
+    whenPacked(data, (packed) => this.nsp.sendTo(this.id, type, packed, volatile));
   }
 
   /** @internal It is over. */

@@ -41,6 +41,12 @@ export function pack(args: readonly unknown[], meta: Meta = {}): unknown {
   return alone && only != null && !Array.isArray(only) ? only : [...args, { $io: 1, ...meta }];
 }
 
+/** Goes on with what was packed, at once unless a Blob has to be read. */
+export function whenPacked(data: unknown, then: (data: unknown) => void): void {
+  if (data instanceof Promise) void data.then(then);
+  else then(data);
+}
+
 /** The arguments in a frame's data. */
 export function unpack(data: unknown): { args: unknown[]; meta: Meta } {
   if (data == null) return { args: [], meta: {} };

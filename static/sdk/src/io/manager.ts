@@ -1,6 +1,6 @@
 import type { BackoffOptions } from '../backoff.js';
 import { ClientImpl } from '../client.js';
-import type { CrosspointError } from '../codes.js';
+import { CrosspointError } from '../codes.js';
 import type { Client, ClientEvents, RoomEvent } from '../types.js';
 import { Attempts } from './attempts.js';
 import { addressOf } from './address.js';
@@ -187,13 +187,10 @@ export class Manager extends Emitter<ManagerEvents> {
     on('rtt', () => this.tell('ping'));
     on('message', (message) => this.services().forEach((service) => service.message(message)));
     on('ended', ({ session }) => this.services().forEach((service) => service.gone(session)));
-    client.onRequest('*', (data, { type, from }) => {
-      for (const service of this.services()) {
-        const answer = service.request(type, data, from.session);
-        if (answer) return answer;
-      }
-      throw new Error('only the service that serves this client may ask it');
-    });
+    client.onOtherRequest = (frame, answer, refuse) => {
+      if (this.services().some((service) => service.request(frame, answer))) return;
+      refuse(new CrosspointError('forbidden', `only the service that serves this client may ask it ${frame.type}`));
+    };
   }
 
   private welcomed(session: string, resumed: boolean): void {

@@ -1,8 +1,9 @@
 import { Backoff } from '../backoff.js';
 import { CrosspointError } from '../codes.js';
+import type { Frame } from '../frame.js';
 import type { Message, RoomEvent } from '../types.js';
 import type { Carrier, CarrierHost } from './carrier.js';
-import { ESCAPED, pack, unpack, type Meta } from './codec.js';
+import { ESCAPED, pack, unpack, whenPacked, type Meta } from './codec.js';
 import type { Manager } from './manager.js';
 
 /** How long the service may take to let a client in, or to hear that it goes (ms). */
@@ -109,14 +110,17 @@ export class ServiceCarrier implements Carrier {
     }
   }
 
-  /** A request of the service came; resolves with the answer. `undefined`: it is not for this socket. */
-  request(type: string, data: unknown, from: string | undefined): Promise<unknown> | undefined {
-    if (!this.server || from !== this.server) return undefined;
+  /** A request came. `false`: it is not the service's, for this socket. */
+  request({ type, data, from }: Frame, answer: (data: unknown) => void): boolean {
+    if (!this.server || from?.session !== this.server) return false;
     if (type === 'io:join') {
-      const rooms = names(data);
-      return Promise.all(rooms.map((room) => this.enter(room))).then(() => ({}));
+      // What is refused, the service hears by the answer that doesn't name it.
+      const entered = names(data).map((room) => this.enter(room).then(() => [room], () => []));
+      void Promise.all(entered).then((rooms) => answer({ rooms: rooms.flat() }));
+    } else {
+      this.take(type, data, (...args: unknown[]) => whenPacked(pack(args), answer));
     }
-    return new Promise((resolve) => this.take(type, data, (...args: unknown[]) => resolve(pack(args))));
+    return true;
   }
 
   /** A session that is watched has ended. */
