@@ -132,7 +132,7 @@ export class Moves {
       if (error.retry === 'refresh' && !renewed) {
         renewed = true;
         // Without a link the next one starts the move again.
-        this.renew().then(() => this.wanted === wanted && this.start(true), failed);
+        this.renew().then(() => this.wanted === wanted && !this.connector.racing && this.start(true), failed);
         return;
       }
       this.wanted = null;

@@ -6,4 +6,6 @@ declare module 'node:assert/strict';
 declare module 'node:fs';
 declare module 'node:http';
 declare module 'node:zlib';
+declare module 'node:crypto';
+declare const Buffer: any;
 declare const process: { env: Record<string, string | undefined>; cwd(): string };
