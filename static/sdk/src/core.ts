@@ -34,7 +34,7 @@ const HIDDEN_AFTER_MS = 30_000;
 const POLL_WAIT_MS = 20_000;
 /** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
 const RENEW_AHEAD_MS = 60_000;
-const RENEW_MIN_MS = 10_000;
+const RENEW_MIN_MS = 1_000;
 
 /** What the core tells the application's side. */
 export interface CoreHooks {
@@ -370,7 +370,8 @@ export class Core {
     this.cancelRenew = null;
     const goodFor = this.tokens.goodForMs();
     if (goodFor === null || this.tie?.leads === false) return;
-    const wait = Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10));
+    // One that is over already says that a clock is wrong: the hub's counts.
+    const wait = goodFor > 0 ? Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10)) : RENEW_AHEAD_MS;
     this.cancelRenew = this.clock.after(wait, () => {
       // If it can't be had, the hub says when it is over, and all begins anew.
       void this.renew()
