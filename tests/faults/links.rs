@@ -28,7 +28,8 @@ async fn silenced(by: Transport, allowed: &[Transport], lane: Rules) {
 
 #[tokio::test]
 async fn a_black_hole_is_left_by_another_link() {
-    join_all(Transport::OVER_TCP.map(|by| silenced(by, &Transport::OVER_TCP, Rules::both(Lane::swallow())))).await;
+    join_all(Transport::OVER_TCP.map(|by| silenced(by, &Transport::OVER_TCP, Rules::both(Lane::swallow()))))
+        .await;
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod middleboxes;
 mod overtaking;
 mod posts;
 mod scene;
+mod udp;

@@ -6,6 +6,7 @@ use crosspoint::{Running, Server};
 use crosspoint_client::{BackoffOptions, Client, Events, JoinOptions, Options, PublishOptions, Transport};
 use crosspoint_hub::Namespace;
 use crosspoint_tests::proxy::{self, FaultProxy, Rules, Select};
+use crosspoint_tests::udp::UdpRelay;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::task::Poll;
@@ -27,8 +28,12 @@ pub(crate) async fn hub() -> Running {
 
 pub(crate) async fn hub_with(heartbeat_ms: u64) -> Running {
     let mut config = Config::default();
-    config.listen.addr = ([127, 0, 0, 1], 0).into();
     config.limits.heartbeat_ms = heartbeat_ms;
+    hub_of(config).await
+}
+
+async fn hub_of(mut config: Config) -> Running {
+    config.listen.addr = ([127, 0, 0, 1], 0).into();
     // A flicker of presence would be told at once.
     let chat = Namespace {
         prefix: "chat:".into(),
@@ -53,6 +58,8 @@ pub(crate) struct Scene {
     over: watch::Sender<bool>,
     total: watch::Sender<Option<BTreeMap<String, u64>>>,
     bob: Client,
+    /// What WebTransport passes through.
+    udp: Option<UdpRelay>,
 }
 
 impl Scene {
@@ -64,6 +71,23 @@ impl Scene {
     /// At a hub that gives a link up later than the client gives up an attempt: what a middlebox holds back doesn't end before.
     pub(crate) async fn patient(transports: &[Transport], rules: Rules) -> Scene {
         Scene::at(hub_with(4_000).await, transports, rules).await
+    }
+
+    /// At a hub with the defaults that offers WebTransport through a relay. Alice begins by WebSocket or SSE.
+    pub(crate) async fn over_udp(transports: &[Transport]) -> Scene {
+        let relay = UdpRelay::start().await.unwrap();
+        let mut config = Config::default();
+        let webtransport = &mut config.transports.webtransport;
+        webtransport.enabled = true;
+        webtransport.url = Some(format!("https://{}/webtransport", relay.address()));
+        let hub = hub_of(config).await;
+        relay.lead_to(hub.webtransport().unwrap().0);
+        let scene = Scene::at(hub, transports, Rules::default()).await;
+        Scene { udp: Some(relay), ..scene }
+    }
+
+    pub(crate) fn udp(&self) -> &UdpRelay {
+        self.udp.as_ref().unwrap()
     }
 
     async fn at(hub: Running, transports: &[Transport], rules: Rules) -> Scene {
@@ -94,7 +118,7 @@ impl Scene {
             [&alice, &bob].map(|c| tokio::spawn(publish(c.clone(), running.clone()))).into_iter().collect();
         let session = alice.status().session;
         let progress = progress.try_into().expect("two");
-        Scene { alice, hub, proxy, progress, session, publishers, readers, over, total, bob }
+        Scene { alice, hub, proxy, progress, session, publishers, readers, over, total, bob, udp: None }
     }
 
     /// Waits until so many more events of each have reached the other.
