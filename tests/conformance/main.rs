@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bad;
+mod beats;
 mod binary;
 mod counts;
 mod direct;
@@ -59,6 +60,8 @@ each! {
             counts_that_cannot_be_are_refused a_session_ends_when_nobody_comes_back;
         moves: a_move_to_any_adapter_loses_and_doubles_nothing
             what_the_old_link_says_after_the_hello_is_not_counted back_and_forth_in_haste;
+        beats: the_pace_is_agreed_and_changed beats_count_nothing_and_show_that_the_link_lives
+            a_beat_before_the_hello_means_nothing;
         bad: bad_frames_are_counted_and_answered too_many_bad_frames_close_the_link_and_not_the_session
             a_link_that_begins_with_nonsense_is_closed link_frames_of_the_hub_may_not_be_said
             a_beat_of_another_shape_closes_the_link frames_up_to_the_limit_pass_and_larger_ones_do_not
@@ -92,7 +95,8 @@ each! {
     posts_of_a_stream_h2 = crate::support::Adapter::StreamH2,
     posts_of_polls = crate::support::Adapter::Poll;
     {
-        posts: posts_in_any_order_have_one_effect frames_too_far_ahead_are_not_taken a_post_needs_the_links_key
+        posts: posts_in_any_order_have_one_effect what_a_long_post_causes_needs_no_further_one
+            frames_too_far_ahead_are_not_taken a_post_needs_the_links_key
             a_link_that_ended_is_not_found bodies_that_are_wrong_say_so a_welcome_and_more_fit_into_one_answer;
     }
 }

@@ -4,6 +4,8 @@ use crate::support::*;
 use crosspoint_core::Code;
 use http::Method;
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
 
 fn events(range: std::ops::Range<u64>) -> Vec<Value> {
     range.map(|n| json!({"type": "n", "room": CHAT, "data": n})).collect()
@@ -25,6 +27,24 @@ pub(crate) async fn posts_in_any_order_have_one_effect(by: Adapter) {
     for n in 0..12 {
         let got = link.next().await;
         assert_eq!((got.number(), &got["offset"]), (n, &json!(n + 1)));
+    }
+}
+
+pub(crate) async fn what_a_long_post_causes_needs_no_further_one(by: Adapter) {
+    // With one thread nothing can be left behind on another.
+    let threads = Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    spawn_blocking(move || threads.block_on(long_posts(by))).await.unwrap();
+}
+
+async fn long_posts(by: Adapter) {
+    let hub = open().await;
+    let mut link = by.joined(&hub, "alice", CHAT).await;
+    for round in 0..30u64 {
+        let sent = round * 100..(round + 1) * 100;
+        assert_eq!(link.posts().send(2 + sent.start, &events(sent.clone())).await.unwrap(), 1 + sent.end);
+        for n in sent {
+            assert_eq!(link.next().await.number(), n);
+        }
     }
 }
 

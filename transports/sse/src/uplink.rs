@@ -124,7 +124,11 @@ impl Numbered {
                 Step::Done(received) => return Ok(Applied { received, stopped: false }),
                 Step::Stop(received) => return Ok(Applied { received, stopped: true }),
                 Step::Gone => return Err(Code::NotFound.into()),
-                Step::Yield => tokio::task::yield_now().await,
+                Step::Yield => {
+                    // It may go on on another thread.
+                    turn.0.turn();
+                    tokio::task::yield_now().await;
+                }
                 Step::Wait(ready) => {
                     turn.0.turn();
                     let patience = Duration::from_millis(link.shared.config.inbox_ms);
