@@ -9,7 +9,9 @@ import { Network, SpaceNetwork } from './lib/network.js';
 import { compare, write } from './lib/table.js';
 import { missing } from './lib/tools.js';
 
-/** So many networks connect at a time: a machine that is busy with itself would say nothing of networks. */
+const ROUNDS = 5;
+/** So many networks load their pages, and then connect, at a time: a machine that is busy with itself would say nothing of networks. */
+const LOADING = 4;
 const CONNECTING = 3;
 /** Networks change one after the other, in these steps. */
 const STEP_MS = 150;
@@ -36,6 +38,14 @@ const tell = (verdict, what, why = '') => {
   console.log(`${mark} ${what}${why && `: ${why}`}`);
 };
 
+async function few(count, list, work) {
+  const queue = [...list];
+  const worker = async () => {
+    for (let one = queue.shift(); one; one = queue.shift()) await work(one);
+  };
+  await Promise.all(Array.from({ length: count }, worker));
+}
+
 await Namespace.sweep();
 const lab = new Lab({ ca: { cert: join(tools, 'ca.pem'), key: join(tools, 'ca.key') }, mitmdump: join(tools, 'mitmproxy/bin/mitmdump') },
   names.map((_, i) => addresses(i).far));
@@ -52,18 +62,17 @@ try {
     measurements.push(new Measurement(network));
   }
   told('networks are being set up');
-  await Promise.all(measurements.map((one) => one.part('standing', () => one.begin())));
+  await Promise.all(measurements.map((one) => one.begin()));
   const standing = measurements.filter(({ wrong }) => wrong.length === 0);
   told(`${standing.length} networks stand; fresh connects`);
-  const queue = [...standing];
-  const work = async () => {
-    for (let one = queue.shift(); one; one = queue.shift()) await one.connects();
-  };
-  await Promise.all(Array.from({ length: CONNECTING }, work));
-  told('traffic both ways, while each network changes its behaviour twice');
-  await Promise.all(standing.map((one, i) => one.traffic(i * STEP_MS)));
+  for (let round = 0; round < ROUNDS; round++) {
+    await few(LOADING, standing, (one) => one.load());
+    await few(CONNECTING, standing, (one) => one.connect());
+  }
   told('cuts');
   await Promise.all(standing.map((one) => one.cut()));
+  told('traffic both ways, while each network changes its behaviour twice');
+  await Promise.all(standing.map((one, i) => one.traffic(i * STEP_MS)));
   told('done');
   const stories = await Promise.all(measurements.map((one) => one.story()));
   writeFileSync(join(output, 'networks.json'), JSON.stringify(stories, null, 1));

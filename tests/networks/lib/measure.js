@@ -4,9 +4,10 @@ import { Pair } from './pair.js';
 import { talker } from './talker.js';
 
 export const TRAFFIC_MS = 60_000;
-const CONNECTS = 5;
-const PER_SECOND = 20;
+const PER_SECOND = 10;
 const BYTES = 100;
+/** How long a better transport than the first may take to come about. */
+const SETTLE_MS = 30_000;
 /** How long what is under way may still take when nobody sends any more. */
 const LATE_MS = 20_000;
 
@@ -18,32 +19,49 @@ export class Measurement {
     this.definition = network.definition;
     this.pairs = [];
     this.wrong = [];
+    this.connects = [];
   }
 
-  async begin() {
-    await this.network.start();
-    for (let i = 0; i < (this.definition.tabs ?? 1); i++) this.pairs.push(new Pair(this.network, i));
+  begin() {
+    return this.part('standing', async () => {
+      await this.network.start();
+      for (let i = 0; i < (this.definition.tabs ?? 1); i++) this.pairs.push(new Pair(this.network, i));
+    });
   }
 
-  /** Does one part; what fails is told, and the others go on. */
+  /** Does one part; what fails is noted, and the others go on. */
   async part(what, work) {
     try {
-      this[what] = await work();
+      return await work();
     } catch (error) {
       this.wrong.push(`${what}: ${error.message}`);
     }
   }
 
-  /** Opens the pages in a browser without any memory of this network, and connects, all at once. */
-  async enter() {
-    await this.leave();
-    const { proxy } = this.network;
-    const browser = await this.network.browser();
-    this.context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true, proxy });
-    await this.context.addInitScript(`window.talker = ${talker}`);
-    const pages = [];
-    for (const _ of this.pairs) pages.push(await this.context.newPage());
-    return Promise.all(this.pairs.map((pair, i) => pair.enter(pages[i])));
+  /** Opens the pages, in a browser without any memory of this network. */
+  load() {
+    return this.part('first', async () => {
+      await this.leave();
+      const { proxy } = this.network;
+      const browser = await this.network.browser();
+      this.context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true, proxy });
+      await this.context.addInitScript(`window.talker = ${talker}`);
+      await Promise.all(this.pairs.map(async (pair) => pair.load(await this.context.newPage())));
+    });
+  }
+
+  /** Connects, all pages at once. */
+  connect() {
+    return this.part('first', async () => {
+      this.connects.push(...(await Promise.all(this.pairs.map((pair) => pair.connect()))));
+    });
+  }
+
+  get first() {
+    const times = this.connects.map(({ ms }) => ms).sort((a, b) => a - b);
+    if (times.length === 0) return undefined;
+    const winners = tally(this.connects.map(({ transport }) => transport));
+    return { median: times[Math.floor(times.length / 2)], worst: times.at(-1), winner: winners[0][0], winners };
   }
 
   async leave() {
@@ -51,19 +69,10 @@ export class Measurement {
     this.context = null;
   }
 
-  connects() {
-    return this.part('first', async () => {
-      const all = [];
-      const rounds = this.pairs.length > 1 ? 2 : CONNECTS;
-      for (let i = 0; i < rounds; i++) all.push(...(await this.enter()));
-      const times = all.map(({ ms }) => ms).sort((a, b) => a - b);
-      return { median: times[Math.floor(times.length / 2)], worst: times.at(-1), winners: tally(all.map(({ transport }) => transport)) };
-    });
-  }
-
   /** Numbers both ways, from the pages that connected last, while the network changes its behaviour, and changes it back. */
   traffic(offset_ms) {
     return this.part('flow', async () => {
+      await this.settled();
       for (const pair of this.pairs) await pair.stream(PER_SECOND / this.pairs.length, this.definition.bytes ?? BYTES);
       await sleep(TRAFFIC_MS / 3 + offset_ms);
       const turns = [await this.network.turn(0)];
@@ -72,21 +81,29 @@ export class Measurement {
       await sleep(TRAFFIC_MS / 3 - offset_ms);
       const parts = await Promise.all(this.pairs.map((pair) => pair.stop(LATE_MS)));
       const sum = (what) => parts.reduce((total, part) => total + part[what], 0);
-      return { turns, sent: sum('sent'), lost: sum('lost'), doubled: sum('doubled'), swapped: sum('swapped'), gaps: sum('gaps'), parts };
+      this.flow = { turns, sent: sum('sent'), lost: sum('lost'), doubled: sum('doubled'), swapped: sum('swapped'), gaps: sum('gaps'), parts };
     });
   }
 
   /** Cuts the link that runs, while next to nothing is said. */
   cut() {
     return this.part('recovery', async () => {
-      const connected = (pair) => until(() => pair.near(() => me.client.state === 'connected'), `${this.name} is connected`);
-      await Promise.all(this.pairs.map(connected));
+      await this.settled();
       await this.network.cut();
       const since = Date.now();
       const all = await Promise.all(this.pairs.map((pair) => pair.recover(`cut-${since}`, since, LATE_MS)));
       const worst = (what) => Math.max(...all.map((one) => one[what]));
-      return { noticed: worst('noticed'), moved: worst('moved') };
+      this.recovery = { noticed: worst('noticed'), moved: worst('moved') };
     });
+  }
+
+  /** Waits until all are connected, by the transport that they should move up to. */
+  settled() {
+    const { settles } = this.definition;
+    const seen = ({ state, transport }) => state === 'connected' && (!settles || transport === settles);
+    const look = async (pair) => seen(await pair.near(() => ({ state: me.client.state, transport: me.client.transport })));
+    const what = `${this.name} is connected${settles ? ` by ${settles}` : ''}`;
+    return Promise.all(this.pairs.map((pair) => until(() => look(pair), what, SETTLE_MS)));
   }
 
   async story() {

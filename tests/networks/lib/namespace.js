@@ -37,12 +37,14 @@ export class Namespace {
           chain in {
             type filter hook input priority 0;
             tcp sport @dead drop
+            udp sport @dead drop
             tcp sport @refused reject with tcp reset
             jump rules
           }
           chain out {
             type filter hook output priority 0;
             tcp dport @dead drop
+            udp dport @dead drop
           }
         }`);
       await space.rules(rules);
@@ -93,13 +95,20 @@ export class Namespace {
     return this.nft(`flush chain inet lab rules\n${udp === 'drop' ? 'add rule inet lab rules meta l4proto udp drop\n' : ''}`);
   }
 
-  /** What becomes of the TCP connections that run now: `swallow` or `reset`. Returns how many there were. */
+  /** What becomes of the connections that run now: `swallow`, `reset` (those over UDP are swallowed then, too) or `keep`. Returns how
+   * many there were. */
   async end(how) {
-    const [ip, ...exec] = this.exec;
-    const { stdout } = await run(ip, [...exec, 'ss', '-Htn', 'state', 'established']);
-    const ports = stdout.split('\n').flatMap((line) => line.trim().match(/:(\d+)$/)?.[1] ?? []);
-    if (ports.length > 0) await this.nft(`add element inet lab ${how === 'reset' ? 'refused' : 'dead'} { ${ports.join(', ')} }`);
-    return ports.length;
+    // The browser is on this side of the cable.
+    const { stdout } = await run('ss', ['-Htun', 'dst', this.address]);
+    const ports = (kind) =>
+      stdout.split('\n').flatMap((line) => (line.startsWith(kind) ? line.trim().split(/\s+/)[4].split(':').pop() : []));
+    const [tcp, udp] = [ports('tcp'), ports('udp')];
+    const put = (set, ports) => ports.length > 0 && this.nft(`add element inet lab ${set} { ${[...new Set(ports)].join(', ')} }`);
+    if (how !== 'keep') {
+      await put(how === 'reset' ? 'refused' : 'dead', tcp);
+      await put('dead', udp);
+    }
+    return tcp.length + udp.length;
   }
 
   stop() {

@@ -12,19 +12,22 @@ export class Pair {
     this.far = talker(connect, network.peer, { user: 'far', room: this.room });
   }
 
-  /** Connects from a page that was never here before. Returns how long the first message took, and what carried it. */
-  async enter(page) {
+  /** Loads the hub's page, which doesn't connect yet. */
+  async load(page) {
     const loaded = await this.network.loading(() => page.goto(`${this.network.origin}/sdk/crosspoint.js`));
     if (!loaded.ok()) throw new Error(`the page: ${loaded.status()} ${(await loaded.text()).slice(0, 300)}`);
     await page.evaluate(() => import('/sdk/crosspoint.js').then(({ connect }) => (window.connect = connect)));
     await this.far.joined;
     this.page = page;
-    const { room } = this;
+  }
+
+  /** Connects, and returns how long the first message took, and what carried it. */
+  connect() {
     const { options } = this.network.definition;
-    const first = page.evaluate(([room, options]) => {
+    const first = this.page.evaluate(([room, options]) => {
       window.me = talker(connect, location.origin, { user: 'near', room, options });
       return me.hello('far');
-    }, [room, options]);
+    }, [this.room, options]);
     return within(first, FIRST_MESSAGE_MS, `the first message on ${this.network.name}`);
   }
 

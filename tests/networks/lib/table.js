@@ -12,12 +12,13 @@ in the column heads.
 `;
 
 const EXPLAINED = `
-* **wins**: what carried the first message most often, from a page that was never on this network before (five fresh connects; eight tabs: two of each).
+* **wins**: what carried the first message most often, from a page that was never on this network before (five fresh connects); and what it moved up to where
+  that was waited for.
 * **first message**: from \`connect()\` until the answer of another person to one's first message is here. Negotiation, the race, joining and both
   directions are in it.
 * **cut noticed**: all connections that run become a black hole (or what the row is about) while next to nothing is said; new ones pass.
   Until the client leaves its link; a client that polls just asks again. **Messages again**: until both have heard each other.
-* **sent, lost, doubled**: numbered messages, 20 a second each way for 60 s. After 20 s the network changes into another one, after 40 s back: the
+* **sent, lost, doubled**: numbered messages, 10 a second each way for 60 s. After 20 s the network changes into another one, after 40 s back: the
   connections that run become a black hole at the first change and are reset at the second, unless the row says otherwise. Order is checked as well.
 
 ## What each network does
@@ -36,7 +37,7 @@ function text(measurements, all) {
 function row({ definition, first, flow, recovery }) {
   const cells = [
     definition.title,
-    first ? `\`${first.winners[0][0]}\`` : '?',
+    first ? `\`${first.winner}\`${definition.settles ? `, then \`${definition.settles}\`` : ''}` : '?',
     first ? `${ms(first.median)}, ${ms(first.worst)}` : '?',
     recovery ? ms(recovery.noticed) : '?',
     recovery ? ms(recovery.moved) : '?',
