@@ -48,6 +48,11 @@ impl Hub {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Files, sockets among them.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     pub(crate) async fn metrics(&self) -> BTreeMap<String, u64> {
         let answer = Answer::of(self.addr, "GET", "/metrics", &[], b"").await;
         assert_eq!(answer.status, 200);

@@ -11,4 +11,5 @@ mod requests;
 mod siege;
 mod silence;
 mod slow;
+mod webtransport;
 mod wire;

@@ -64,6 +64,7 @@ where
     let mut bystanders = Bystanders::new(&hub).await;
     bystanders.chat().await;
     let before = hub.rss();
+    let (tasks, files) = (hub.metrics().await["crosspoint_tasks"], hub.files());
     let mut after = vec![];
     for _ in 0..2 {
         let attacking = tokio::spawn(attack(hub.addr));
@@ -81,8 +82,14 @@ where
         hub.metric("links_waiting", |n| n == 0).await;
         hub.metric("links{transport=\"websocket\"}", |n| n == 1).await;
         hub.metric("links{transport=\"sse\"}", |n| n == 1).await;
+        for gauge in ["links", "opening", "connections"] {
+            hub.metric(&format!("webtransport_{gauge}"), |n| n == 0).await;
+        }
         // The stream, its uplink, the negotiations, and this question.
         hub.metric("http_connections", |n| n <= 6).await;
+        // Beside those of the connections.
+        hub.metric("tasks", |n| n <= tasks + 8).await;
+        assert!(hub.files() <= files + 8, "{} files", hub.files());
         bystanders.chat().await;
         after.push(hub.rss());
     }

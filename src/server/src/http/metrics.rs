@@ -54,6 +54,8 @@ pub(super) fn metrics(app: &App) -> Reply {
         }
     }
     webtransport::metrics(app, &mut out);
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    out.single("tasks", "gauge", "Tasks of the process now", tasks);
     let http = &app.counters;
     out.single("http_connections", "gauge", "HTTP connections now", http.connections.load(Relaxed));
     let accepted = http.accepted.load(Relaxed);

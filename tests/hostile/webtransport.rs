@@ -1,0 +1,287 @@
+//! Sessions over QUIC that mean no good, and a thousand that only come and go.
+
+use crate::siege::siege;
+use crate::wire::{Answer, Random, within};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crosspoint_tests::udp::{Packets, UdpRelay};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+use tokio::net::UdpSocket;
+use wtransport::endpoint::ConnectOptions;
+use wtransport::endpoint::endpoint_side::Client;
+use wtransport::tls::Sha256Digest;
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
+
+/// What a negotiation says of the way.
+struct Way {
+    url: String,
+    endpoint: Endpoint<Client>,
+}
+
+impl Way {
+    async fn to(addr: SocketAddr) -> Way {
+        let ask = json!({"version": 1, "transports": ["webtransport"], "user": "eve"});
+        let answer = Answer::of(addr, "POST", "/negotiate", &[], ask.to_string().as_bytes()).await;
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        let offer = &answer["transports"][0];
+        let hashes = offer["certificate_hashes"].as_array().unwrap().iter().map(|hash| {
+            let hash = STANDARD.decode(hash.as_str().unwrap()).unwrap();
+            Sha256Digest::new(hash.try_into().unwrap())
+        });
+        let config = ClientConfig::builder()
+            .with_bind_address((Ipv4Addr::LOCALHOST, 0).into())
+            .with_server_certificate_hashes(hashes)
+            .build();
+        Way { url: offer["url"].as_str().unwrap().into(), endpoint: Endpoint::client(config).unwrap() }
+    }
+
+    async fn session(&self) -> Session {
+        let connection = within(self.endpoint.connect(&self.url)).await.unwrap();
+        let (send, read) = connection.open_bi().await.unwrap().await.unwrap();
+        Session { connection, send, read }
+    }
+
+    /// One that has said hello.
+    async fn user(&self, user: &str) -> Session {
+        let mut session = self.session().await;
+        session.say(json!({"type": "hub:hello", "data": {"version": 1, "user": user}})).await;
+        let welcome = session.next().await.unwrap();
+        assert!(welcome.starts_with(b"{\"type\":\"hub:welcome\""));
+        session
+    }
+}
+
+struct Session {
+    connection: Connection,
+    send: SendStream,
+    read: RecvStream,
+}
+
+impl Session {
+    async fn raw(&mut self, bytes: &[u8]) {
+        // A session that is gone shows in reading.
+        let _ = self.send.write_all(bytes).await;
+    }
+
+    async fn message(&mut self, head: u32, body: &[u8]) {
+        self.raw(&[&head.to_be_bytes()[..], body].concat()).await;
+    }
+
+    async fn say(&mut self, frame: Value) {
+        let text = frame.to_string();
+        self.message(text.len() as u32, text.as_bytes()).await;
+    }
+
+    /// The next message; `None` at the end.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        within(async {
+            let mut head = [0; 4];
+            self.read.read_exact(&mut head).await.ok()?;
+            let mut body = vec![0; (u32::from_be_bytes(head) & 0x7fff_ffff) as usize];
+            self.read.read_exact(&mut body).await.ok()?;
+            Some(body)
+        })
+        .await
+    }
+
+    /// Reads up to the end; the code of the last `hub:close`.
+    async fn closed(&mut self) -> String {
+        let mut code = String::new();
+        while let Some(body) = self.next().await {
+            let frame: Value = serde_json::from_slice(&body).unwrap_or_default();
+            if frame["type"] == "hub:close" {
+                code = frame["data"]["code"].as_str().unwrap().into();
+            }
+        }
+        self.connection.close(VarInt::from_u32(0), b"");
+        code
+    }
+}
+
+async fn malformed(addr: SocketAddr) {
+    let way = &Way::to(addr).await;
+    let bad: [(&str, Vec<u8>); 7] = [
+        ("frame_too_large", vec![0xff; 4]),
+        ("frame_too_large", vec![0x7f, 0xff, 0xff, 0xff, b'{']),
+        ("frame_too_large", vec![0, 1, 0, 1]),
+        ("bad_frame", vec![0, 0, 0, 0]),
+        ("bad_frame", vec![0, 0, 0, 2, 0xff, 0xfe]),
+        ("bad_frame", vec![0x80, 0, 0, 3, 0, 200, b'{']),
+        ("bad_frame", b"\0\0\0\x04null".to_vec()),
+    ];
+    for (code, bytes) in &bad {
+        let mut session = way.session().await;
+        session.raw(bytes).await;
+        assert_eq!(session.closed().await, *code, "{bytes:?}");
+    }
+    for (data, code) in [
+        (json!({"version": 1, "ticket": "invented"}), "unauthorized"),
+        (json!({"version": 99}), "version_unsupported"),
+        (json!({"version": 1, "session": "s", "resume": "r"}), "session_expired"),
+    ] {
+        let mut session = way.session().await;
+        session.say(json!({"type": "hub:hello", "data": data})).await;
+        assert_eq!(session.closed().await, code);
+    }
+    // Half a message, and then nothing, an end, or a reset.
+    for ending in 0..3 {
+        let mut session = way.user("eve").await;
+        session.raw(&[0, 0, 0, 90, b'{', b'"']).await;
+        match ending {
+            0 => session.connection.close(VarInt::from_u32(4999), &[0xff; 64]),
+            1 => drop(session.send.finish().await),
+            _ => drop(session.send.reset(VarInt::from_u32(1))),
+        }
+        session.closed().await;
+    }
+    let noise = (0..30).map(|n| async move {
+        let mut random = Random(n);
+        let mut session = way.session().await;
+        for _ in 0..20 {
+            let len = random.below(2_000);
+            let mut bytes = random.bytes(len);
+            // Lengths that are plausible get further.
+            if let Some(head) = bytes.first_chunk_mut::<4>().filter(|_| n % 2 == 0) {
+                *head = (random.below(3_000) as u32).to_be_bytes();
+            }
+            session.raw(&bytes).await;
+            let _ = session.connection.send_datagram(&bytes[..bytes.len().min(1_000)]);
+        }
+        let _ = session.send.finish().await;
+        session.closed().await;
+    });
+    join_all(noise).await;
+}
+
+#[tokio::test]
+async fn malformed_streams() {
+    siege(&["limits.resume_ms=500"], malformed).await;
+}
+
+async fn doors(addr: SocketAddr) {
+    let way = &Way::to(addr).await;
+    let host = way.url.trim_end_matches("/webtransport");
+    let origin = |origin: &str| ConnectOptions::builder(&way.url).add_header("origin", origin).build();
+    let knocks = (0..60).map(|n| async move {
+        let options = match n % 4 {
+            0 => ConnectOptions::builder(format!("{host}/ws")).build(),
+            1 => ConnectOptions::builder(format!("{host}/{}", "a/".repeat(1_000))).build(),
+            2 => origin("https://evil.example"),
+            _ => origin("null"),
+        };
+        assert!(within(way.endpoint.connect(options)).await.is_err(), "{n}");
+    });
+    join_all(knocks).await;
+    // What is no QUIC at all, or only begins like it.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut random = Random(9);
+    for n in 0..3_000 {
+        let len = 1 + random.below(1_400);
+        let mut packet = random.bytes(len);
+        if n % 3 == 0 {
+            packet[0] |= 0xc0;
+            packet.iter_mut().skip(1).zip([0, 0, 0, 1]).for_each(|(byte, version)| *byte = version);
+        }
+        let _ = socket.send_to(&packet, addr).await;
+    }
+    // Sessions that stop half-way.
+    for _ in 0..20 {
+        let connection = within(way.endpoint.connect(&way.url)).await.unwrap();
+        connection.close(VarInt::from_u32(1), b"");
+    }
+}
+
+#[tokio::test]
+async fn knocks_at_doors() {
+    siege(&[], doors).await;
+}
+
+async fn floods(addr: SocketAddr) {
+    let way = &Way::to(addr).await;
+    let streams = async {
+        let mut session = way.user("eve").await;
+        let connection = session.connection.clone();
+        let opening = async {
+            loop {
+                let Ok(opening) = connection.open_bi().await else { break };
+                let Ok((mut send, _read)) = opening.await else { break };
+                let _ = send.write_all(&[7; 500]).await;
+                let Ok(opening) = connection.open_uni().await else { break };
+                let Ok(mut send) = opening.await else { break };
+                let _ = send.write_all(&[7; 500]).await;
+            }
+        };
+        let (code, ()) = tokio::join!(session.closed(), within(opening));
+        assert_eq!(code, "rate_limited");
+    };
+    let datagrams = async {
+        let mut session = way.user("eve").await;
+        session.say(json!({"type": "hub:join", "room": "chat:flood"})).await;
+        let cursor = json!({"type": "c", "room": "chat:flood", "volatile": true, "data": "x".repeat(700)});
+        for n in 0..30_000 {
+            let _ = session.connection.send_datagram(cursor.to_string());
+            if n % 100 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        session.say(json!({"type": "hub:bye"})).await;
+        assert_eq!(session.closed().await, "bye");
+    };
+    // Publishes, and never reads: QUIC's windows fill, then the outbox, and that is it.
+    let deaf = async {
+        let mut session = way.user("eve").await;
+        session.say(json!({"type": "hub:join", "room": "chat:flood"})).await;
+        let event = json!({"type": "n", "room": "chat:flood", "data": "x".repeat(8_000)});
+        for _ in 0..1_500 {
+            session.say(event.clone()).await;
+        }
+        session.connection.close(VarInt::from_u32(0), b"");
+    };
+    tokio::join!(streams, datagrams, deaf);
+}
+
+#[tokio::test]
+async fn streams_and_datagrams_without_end() {
+    let limits = [
+        "transports.webtransport.address_streams_per_s=50",
+        "transports.webtransport.address_datagrams_per_s=500",
+        "limits.resume_ms=500",
+    ];
+    let hub = siege(&limits, floods).await;
+    assert!(hub.metrics().await["crosspoint_webtransport_datagrams_dropped_total"] > 1_000);
+}
+
+/// Relays and clients live until the hub has given them up.
+static KEPT: Mutex<Vec<(UdpRelay, Way, Vec<Session>)>> = Mutex::new(vec![]);
+
+async fn thousand(addr: SocketAddr) {
+    let relay = UdpRelay::start().await.unwrap();
+    relay.lead_to(addr);
+    let (near, far) = (Way::to(addr).await, Way::to(addr).await);
+    let far = Way { url: format!("https://{}/webtransport", relay.address()), ..far };
+    let (mut polite, mut vanishing) = (vec![], vec![]);
+    for n in 0..20 {
+        let names = (0..25).map(|k| format!("u{}", n * 25 + k)).collect::<Vec<_>>();
+        polite.extend(join_all(names.iter().map(|name| near.user(name))).await);
+        vanishing.extend(join_all(names.iter().map(|name| far.user(name))).await);
+    }
+    assert_eq!(polite.len() + vanishing.len(), 1_000);
+    let hello = Answer::of(addr, "GET", "/metrics", &[], b"").await.body;
+    assert!(hello.contains("crosspoint_webtransport_links 1000\n"));
+    relay.set(Packets::Drop, Packets::Drop);
+    for mut session in polite {
+        session.say(json!({"type": "hub:bye"})).await;
+        assert_eq!(session.closed().await, "bye");
+    }
+    KEPT.lock().unwrap().push((relay, far, vanishing));
+}
+
+#[tokio::test]
+async fn a_thousand_come_and_go() {
+    let settings = ["limits.heartbeat_ms=4000", "limits.resume_ms=500"];
+    let hub = siege(&settings, thousand).await;
+    assert_eq!(hub.metrics().await["crosspoint_heartbeat_timeouts_total"], 1_000);
+}
