@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RoomEvent } from '../src/types.js';
 import { laboratory, noWebSocket, person, until } from './live.js';
 
 const { hub, behind } = laboratory();
@@ -14,7 +15,7 @@ test('handlers that unsubscribe, resubscribe or throw inside an event miss nothi
   ada.on('error', (error) => errors.push(error.cause));
   const room = ada.room('handlers');
   const subscribe = () => {
-    const off = room.on<number>('n', ({ data }) => {
+    const off = room.on('n', ({ data }: RoomEvent<number>) => {
       off();
       restless.push(data);
       subscribe();
@@ -25,7 +26,7 @@ test('handlers that unsubscribe, resubscribe or throw inside an event miss nothi
   const nobody = () => {};
   subscribe();
   room.on('n', nobody);
-  room.on<number>('n', ({ data }) => void steady.push(data));
+  room.on('n', ({ data }: RoomEvent<number>) => void steady.push(data));
   // What happens to the connection is told in the middle of things, too.
   ada.on('state', ({ state }) => {
     if (state === 'reconnecting') void room.publish('from-state', 1);
