@@ -46,6 +46,11 @@ export interface Gate {
   output(output: Output): void;
 }
 
+/** A tick so much later than due is judged by nobody (ms): the machine asks for a sign of life first. */
+const LATE_MS = 1_000;
+/** But where all ticks are late, in a background tab, a link that gave none for so long is dead (ms). */
+const DEAF_MS = 10_000;
+
 /** Runs the machine: carries frames between it and the links, and wakes it in time. */
 export class Driver {
   readonly machine: Machine;
@@ -56,6 +61,8 @@ export class Driver {
   lastWelcome: Frame = { type: 'hub:welcome' };
   private cancelTick: (() => void) | null = null;
   private tickAt = Infinity;
+  /** The first of the late ticks since which nothing has come. */
+  private deafSince: number | null = null;
 
   constructor(
     private readonly clock: Clock,
@@ -74,17 +81,21 @@ export class Driver {
 
   make(target: Target): { id: LinkId; link: Link } {
     const id = ++this.lastId;
+    const came = (input: Input) => {
+      this.deafSince = null;
+      this.input(input);
+    };
     const link = this.maker(target, {
       ...this.context,
       events: {
         frame: (frame, way = 'stream', bytes = 0) => {
           this.hooks.frame('in', frame, way);
           if (frame.type === 'hub:welcome') this.lastWelcome = frame;
-          this.input({ op: 'frame', link: id, frame, bytes });
+          came({ op: 'frame', link: id, frame, bytes });
         },
-        heard: () => this.input({ op: 'heard', link: id }),
-        beat: () => this.input({ op: 'beat', link: id }),
-        acked: (received) => this.input({ op: 'acked', link: id, received }),
+        heard: () => came({ op: 'heard', link: id }),
+        beat: () => came({ op: 'beat', link: id }),
+        acked: (received) => came({ op: 'acked', link: id, received }),
         proven: () => this.hooks.proven(id),
         closed: (error) => {
           this.drop(id);
@@ -187,7 +198,22 @@ export class Driver {
     this.cancelTick = this.clock.after(at - this.clock.now(), () => {
       this.tickAt = Infinity;
       this.cancelTick = null;
+      this.leaveTheDeaf(this.clock.now() > at + LATE_MS);
       this.input({ op: 'tick' });
     });
+  }
+
+  private leaveTheDeaf(late: boolean): void {
+    const now = this.clock.now();
+    const { link } = this.machine;
+    if (!late) {
+      this.deafSince = null;
+    } else if (this.deafSince === null) {
+      this.deafSince = now;
+    } else if (link !== null && this.links.has(link) && now - this.deafSince >= DEAF_MS) {
+      this.deafSince = null;
+      this.drop(link);
+      this.hooks.gone(link, new CrosspointError('heartbeat_timeout'), false);
+    }
   }
 }

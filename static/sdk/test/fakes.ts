@@ -9,6 +9,8 @@ import type { Options } from '../src/types.js';
 export class FakeClock implements Clock {
   time = 1_000;
   chance = 0.5;
+  /** Timers come only at multiples of this (ms), as in background tabs. */
+  throttle = 1;
   private timers: { at: number; order: number; fn: () => void }[] = [];
   private order = 0;
 
@@ -17,7 +19,8 @@ export class FakeClock implements Clock {
   random = () => this.chance;
 
   after = (ms: number, fn: () => void) => {
-    const timer = { at: this.time + Math.max(0, ms), order: this.order++, fn };
+    const at = this.time + Math.max(0, ms);
+    const timer = { at: Math.ceil(at / this.throttle) * this.throttle, order: this.order++, fn };
     this.timers.push(timer);
     return () => {
       this.timers = this.timers.filter((t) => t !== timer);

@@ -121,3 +121,22 @@ test('a frozen page that comes back in the same second still reconnects', async 
   }
   r.client.close();
 });
+
+test('a background tab whose timers come once a minute: no false deaths, but a dead link is left', async () => {
+  const r = rig({ autoUpgrade: false });
+  await settle();
+  r.links[0]!.welcome({ beat_ms: 2_500 });
+  await r.clock.advance(10);
+  r.clock.throttle = MINUTE;
+  const [link] = r.links;
+  // What comes from the network isn't throttled.
+  for (let t = 0; t < 30 * MINUTE; t += 2_500) {
+    await r.clock.advance(2_500);
+    link!.context.events.beat();
+  }
+  assert.deepEqual([link!.closed, r.client.counters.reconnects], [false, 0]);
+  let silent = 0;
+  for (; silent < 10 * MINUTE && !link!.closed; silent += 1_000) await r.clock.advance(1_000);
+  assert.ok(silent <= 4 * MINUTE, `left after ${silent} ms`);
+  r.client.close();
+});
