@@ -11,7 +11,7 @@ fn no_frames() -> Vec<Value> {
         json!("text"),
         json!([]),
         json!(["n", CHAT]),
-        json!({}),
+        json!({"n": {}}),
         json!({"data": 1}),
         json!({"type": 1}),
         json!({"type": ""}),

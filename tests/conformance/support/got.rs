@@ -33,7 +33,11 @@ impl Got {
         Got { json, bytes: Some(message.slice(2 + len..)), id_line: None }
     }
 
+    /// `{}` for a beat, which is no frame.
     pub(crate) fn kind(&self) -> &str {
+        if is_beat(&self.json) {
+            return "{}";
+        }
         self.json["type"].as_str().expect("a frame has a type")
     }
 
@@ -55,10 +59,14 @@ impl Index<&str> for Got {
     }
 }
 
+fn is_beat(message: &Value) -> bool {
+    message.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
 /// Every frame counts except link frames and volatile ones.
 pub(crate) fn counted(frame: &Value) -> bool {
     const LINK: [&str; 8] =
         ["hub:hello", "hub:welcome", "hub:ping", "hub:pong", "hub:ack", "hub:move", "hub:close", "hub:bye"];
     let volatile = frame.get("volatile").is_some_and(|v| *v != Value::Bool(false));
-    !volatile && !frame["type"].as_str().is_some_and(|kind| LINK.contains(&kind))
+    !volatile && !is_beat(frame) && !frame["type"].as_str().is_some_and(|kind| LINK.contains(&kind))
 }

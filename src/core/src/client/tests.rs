@@ -296,3 +296,86 @@ fn the_hub_may_refuse_and_ask_to_move() {
     assert!(matches!(&d.out[..], [Output::Refused { link: 1, fault }] if fault.code == Code::Replaced));
     assert_eq!(d.client.link(), None);
 }
+
+/// With session `s1` on link 1 since time 0, with beats every 2.5 s and the usual heartbeat.
+fn beating() -> Driver {
+    let mut d = Driver::new(ClientConfig::default());
+    d.hello(0, 1);
+    d.welcome(0, 1, "s1", json!({"heartbeat_ms": 10_000, "beat_ms": 2_500, "ack_delay_ms": 60_000}));
+    d
+}
+
+#[test]
+fn a_quiet_link_is_asked_by_beats_and_a_dead_one_left_in_time() {
+    let mut d = beating();
+    assert_eq!((d.client.deadline(), d.client.beat_ms()), (2_500, 2_500));
+    d.input(2_500, Input::Tick);
+    assert_eq!(d.out, [Output::Beat { link: 1 }]);
+    d.input(2_530, Input::Beat { link: 1 });
+    assert_eq!(d.out, [Output::Rtt { link: 1, ms: 30 }]);
+    d.input(5_030, Input::Tick);
+    // The way down lives, the way up doesn't.
+    d.frame(6_000, 1, json!({"type": "m"}));
+    d.frame(6_500, 1, json!({"type": "hub:ack", "data": {"received": 0}}));
+    assert_eq!(d.client.deadline(), 7_030);
+    d.input(7_030, Input::Tick);
+    assert!(d.gives_up(1, Code::HeartbeatTimeout));
+}
+
+#[test]
+fn where_the_way_up_is_another_each_direction_is_judged_by_itself() {
+    let mut d = beating();
+    for now in [2_000, 4_000] {
+        d.input(now, Input::Acked { link: 1, received: 0 });
+    }
+    d.input(4_500, Input::Tick);
+    assert!(d.gives_up(1, Code::HeartbeatTimeout), "nothing came down");
+    let mut d = beating();
+    d.input(2_000, Input::Heard { link: 1 });
+    d.input(2_500, Input::Tick);
+    assert_eq!(d.out, [Output::Beat { link: 1 }]);
+    d.input(4_400, Input::Heard { link: 1 });
+    d.input(4_500, Input::Tick);
+    assert!(d.gives_up(1, Code::HeartbeatTimeout), "nothing went up");
+}
+
+#[test]
+fn a_late_tick_judges_nobody() {
+    let mut d = beating();
+    d.input(600_000, Input::Tick);
+    assert_eq!(d.sent(), ["hub:ping"]);
+    assert_eq!((d.client.link(), d.client.deadline()), (Some(1), 602_000));
+    d.frame(600_040, 1, json!({"type": "hub:pong", "data": {"received": 0, "t": 600_000}}));
+    assert_eq!(d.client.deadline(), 602_540);
+    d.hello(602_000, 2);
+    d.input(700_000, Input::Tick);
+    assert!(!d.gives_up(2, Code::HelloTimeout), "nor who was about to welcome");
+    d.input(702_000, Input::Tick);
+    assert!(d.gives_up(1, Code::HeartbeatTimeout) && d.gives_up(2, Code::HelloTimeout));
+}
+
+#[test]
+fn the_pace_changes_with_the_hubs_consent_and_asks_at_once() {
+    let mut d = beating();
+    d.input(100, Input::Pace { beat_ms: 10_000 });
+    assert_eq!((d.sent().join(" "), d.client.beat_ms()), ("hub:ping".into(), 2_500));
+    assert_eq!(d.client.deadline(), 2_100, "an answer is due");
+    d.frame(150, 1, json!({"type": "hub:pong", "data": {"received": 0, "t": 100, "beat_ms": 10_000}}));
+    assert_eq!((d.client.deadline(), d.client.beat_ms()), (10_100, 10_000), "the heartbeat comes first");
+    d.input(200, Input::Closed { link: 1 });
+    d.hello(200, 2);
+    let hello = d.out.iter().find_map(|o| match o {
+        Output::Transmit { frame, .. } => frame.parse::<Hello>().ok(),
+        _ => None,
+    });
+    assert_eq!(hello.unwrap().beat_ms, 10_000);
+}
+
+#[test]
+fn who_did_not_read_judges_nobody() {
+    let mut d = beating();
+    d.input(2_500, Input::Tick);
+    d.input(4_499, Input::Unread { link: 1 });
+    d.input(4_500, Input::Tick);
+    assert_eq!((d.out.len(), d.client.deadline()), (0, 6_999));
+}

@@ -232,3 +232,53 @@ fn silence_parks_the_session_and_time_ends_it() {
     assert_eq!(s.poll_action(6_500), Some(Action::End(Code::SessionExpired)));
     assert_eq!(s.link_up(6_501, 2, 0), Err(Code::SessionExpired));
 }
+
+const BEAT: &str = "{}";
+
+#[test]
+fn a_clients_beat_is_answered_and_nothing_else_is_said_for_it() {
+    let mut s = session(Kind::Resumable);
+    assert_eq!(s.pace(10, false), 2_500, "not quicker than the hub allows");
+    assert_eq!(s.pace(9_000, false), 9_000);
+    s.beat(900, 1);
+    assert_eq!(take(&mut s, 900, 9), [BEAT]);
+    s.beat(1_800, 1);
+    s.send(numbered(1)).unwrap();
+    assert_eq!(take(&mut s, 1_800, 9), [BEAT, r#"{"type":"n","data":1}"#]);
+    assert_eq!(s.poll_action(2_600), None, "a beat is a sign of life");
+    s.link_up(2_600, 2, 1).unwrap();
+    s.beat(2_600, 1);
+    assert!(take(&mut s, 2_600, 9).is_empty(), "the link before has nobody who waits");
+}
+
+#[test]
+fn a_one_way_link_beats_by_itself_when_it_has_nothing_else_to_say() {
+    let quick = Arc::new(Limits { beat_ms: 300, ..(*limits()).clone() });
+    let mut s = Session::new(0, quick, Kind::Resumable);
+    s.link_up(0, 1, 0).unwrap();
+    assert_eq!(s.pace(200, true), 300);
+    assert_eq!(s.deadline(), 300);
+    assert!(take(&mut s, 299, 9).is_empty());
+    assert_eq!(take(&mut s, 300, 9), [BEAT]);
+    s.send(numbered(1)).unwrap();
+    assert_eq!(take(&mut s, 500, 9).len(), 1);
+    assert_eq!((take(&mut s, 600, 9).len(), s.deadline()), (0, 800), "the frame was a sign as good");
+    s.receive(600, 1, None, frame(r#"{"type":"hub:ping","data":{"beat_ms":900,"t":1}}"#));
+    let pong = r#"{"type":"hub:pong","data":{"received":0,"t":1.0,"beat_ms":900}}"#;
+    assert_eq!((take(&mut s, 600, 9), s.deadline()), (vec![pong.to_string()], 1_500));
+    s.receive(700, 1, None, frame(r#"{"type":"hub:ping","data":{"beat_ms":0}}"#));
+    assert!(take(&mut s, 700, 9)[0].contains(r#""beat_ms":0"#));
+    assert!(take(&mut s, 1_600, 9).is_empty());
+}
+
+#[test]
+fn a_blocked_link_owes_no_beat() {
+    let mut s = session(Kind::Resumable);
+    s.pace(2_500, true);
+    s.send(numbered(1)).unwrap();
+    take(&mut s, 0, 0);
+    assert_eq!(s.deadline(), 1_500);
+    s.alive(1_400, 1);
+    s.writable(1);
+    assert_eq!(take(&mut s, 2_600, 9).len(), 1);
+}
