@@ -250,9 +250,10 @@ export class Socket extends Emitter<DefaultEventsMap, ServerSocketEvents> {
       this.nsp.sendTo(this.id, type, data, volatile);
       return;
     }
-    this.nsp.client.request(`session:${this.id}`, type, data, { timeoutMs: Math.min(timeoutMs, ACK_MS) }).then(
-      (answer) => this.acks.answer(ack, unpack(answer).args),
-      (error: Error & { code?: string }) => error.code !== 'timeout' && this.acks.fail(ack, error),
-    );
+    const wait = Math.min(timeoutMs, ACK_MS);
+    const done = (answer: unknown) => this.acks.answer(ack, unpack(answer).args);
+    this.nsp.hub
+      .ask({ type, to: `session:${this.id}`, data, timeout_ms: wait }, { timeoutMs: wait, done })
+      .catch((error: Error & { code?: string }) => error.code !== 'timeout' && this.acks.fail(ack, error));
   }
 }

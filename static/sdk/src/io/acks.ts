@@ -1,4 +1,4 @@
-import type { Listener } from './emitter.js';
+import { call, type Listener } from './emitter.js';
 
 interface Ack {
   fn: Listener;
@@ -26,13 +26,13 @@ export class Acks {
 
   answer(id: number, args: unknown[]): void {
     const ack = this.take(id);
-    if (ack) ack.fn(...(ack.withError ? [null, ...args] : args));
+    if (ack) call(ack.fn, undefined, ack.withError ? [null, ...args] : args);
   }
 
   /** Callbacks that take no error are forgotten, as in socket.io. */
   fail(id: number, error: Error): void {
     const ack = this.take(id);
-    if (ack?.withError) ack.fn(error);
+    if (ack?.withError) call(ack.fn, undefined, [error]);
   }
 
   /** Fails all but those that `keep` wants. */

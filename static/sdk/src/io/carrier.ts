@@ -8,8 +8,8 @@ export interface Carrier {
   lost(): void;
   /** Sends an event. */
   send(type: string, data: unknown, volatile: boolean): void;
-  /** Sends an event that is answered; resolves with the arguments of its acknowledgement. */
-  ask(type: string, data: unknown, timeoutMs: number): Promise<unknown[]>;
+  /** Sends an event that is answered. `done` gets the arguments of its acknowledgement before anything later is read. */
+  ask(type: string, data: unknown, timeoutMs: number, done: (args: unknown[]) => void, failed: (error: Error) => void): void;
   /** Leaves. Resolves once the other side knows. */
   close(): Promise<void>;
 }

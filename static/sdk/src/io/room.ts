@@ -36,9 +36,9 @@ export class RoomCarrier implements Carrier {
     this.manager.hub!.fire(volatile ? { ...frame, volatile: this.manager.volatileKey() } : frame);
   }
 
-  async ask(type: string, data: unknown, timeoutMs: number): Promise<unknown[]> {
+  ask(type: string, data: unknown, timeoutMs: number, done: (args: unknown[]) => void, failed: (error: Error) => void): void {
     const frame = { type, room: this.room, data, echo: this.echo };
-    return [await this.manager.hub!.ask(frame, { timeoutMs })];
+    this.manager.hub!.ask(frame, { timeoutMs, done: (result) => done([result]) }).catch(failed);
   }
 
   close(): Promise<void> {

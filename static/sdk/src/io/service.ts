@@ -53,11 +53,16 @@ export class ServiceCarrier implements Carrier {
     const data = { nsp: this.nsp, auth: auth ?? {}, query: this.query() };
     // What goes to everybody is taken from the first moment on. A client that may not join gets it by itself.
     const everybody = `io:${this.nsp}`;
-    this.enter(everybody).catch(() => life === this.life && this.manager.hub?.send(this.to, 'io:alone'));
+    let alone = false;
+    const tell = () => alone && life === this.life && this.server && this.manager.hub?.send(this.to, 'io:alone');
+    this.enter(everybody).catch(() => {
+      alone = true;
+      tell();
+    });
     this.manager
       .hub!.ask<Opened>(
         { type: 'io:connect', to: this.to, data, timeout_ms: OPEN_MS },
-        { timeoutMs: OPEN_MS, done: (reply) => life === this.life && this.letIn(reply) },
+        { timeoutMs: OPEN_MS, done: (reply) => void (life === this.life && (this.letIn(reply), tell())) },
       )
       .catch((error: CrosspointError) => life === this.life && this.failed(error));
   }
@@ -75,15 +80,13 @@ export class ServiceCarrier implements Carrier {
     this.manager.hub!.send(this.to, type, data, volatile ? { volatile: this.manager.volatileKey() } : {});
   }
 
-  async ask(type: string, data: unknown, timeoutMs: number): Promise<unknown[]> {
+  ask(type: string, data: unknown, timeoutMs: number, done: (args: unknown[]) => void, failed: (error: Error) => void): void {
     const { life } = this;
-    try {
-      const answer = await this.manager.hub!.request(this.to, type, data, { timeoutMs });
-      return unpack(answer).args;
-    } catch (error) {
-      if ((error as CrosspointError).code === 'io_unknown' && life === this.life) this.drop('transport close');
-      throw error;
-    }
+    const frame = { type, to: this.to, data, timeout_ms: timeoutMs };
+    this.manager.hub!.ask(frame, { timeoutMs, done: (answer) => done(unpack(answer).args) }).catch((error: CrosspointError) => {
+      if (error.code === 'io_unknown' && life === this.life) this.drop('transport close');
+      failed(error);
+    });
   }
 
   async close(): Promise<void> {

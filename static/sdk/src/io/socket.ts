@@ -291,11 +291,10 @@ export class Socket<
       this.carrier.send(type, data, volatile);
     } else {
       const wait = Math.min(timeoutMs, ACK_MS);
-      this.carrier.ask(type, data, wait).then(
-        (args) => this.acks.answer(ack, args),
-        // Who set no time waits for ever, as in socket.io; who set one is told by the timer.
-        (error: { code?: string } & Error) => error.code !== 'timeout' && this.unsent(packet, error),
-      );
+      const done = (args: unknown[]) => this.acks.answer(ack, args);
+      // Who set no time waits for ever, as in socket.io; who set one is told by the timer.
+      const failed = (error: Error & { code?: string }) => error.code !== 'timeout' && this.unsent(packet, error);
+      this.carrier.ask(type, data, wait, done, failed);
     }
   }
 
