@@ -5,7 +5,7 @@ import { Core, closed, type CoreHooks } from './core.js';
 import { makeLink, type LinkMaker } from './driver.js';
 import { snapshot, type Frame, type Sender } from './frame.js';
 import type { TransportName } from './links/link.js';
-import { queueOf } from './offline/queue.js';
+import { queueOf, statusOf } from './offline/queue.js';
 import type { CallOptions } from './pending.js';
 import { PublishImpl } from './publish.js';
 import { Requests } from './requests.js';
@@ -127,7 +127,7 @@ export class ClientImpl implements Client {
   async sendToUser(user: string, type: string, data?: unknown, options: { id?: string } = {}): Promise<{ delivered: number }> {
     checkType(type);
     const id = options.id ?? this.core.nextId();
-    return this.core.call({ type, to: `user:${user}`, data: snapshot(data), id }, { keep: true, onStatus: this.core.status(id) });
+    return this.core.call({ type, to: `user:${user}`, data: snapshot(data), id }, { keep: true, onStatus: statusOf(this.core.emitter, id) });
   }
 
   async request<T = any>(to: string, type: string, data?: unknown, options: { timeoutMs?: number } = {}): Promise<T> {
@@ -203,7 +203,7 @@ export class ClientImpl implements Client {
     const { core } = this;
     const id = (frame.id ??= core.nextId());
     const publish = new PublishImpl(id, (error) => core.report(error));
-    const tell = core.status(id);
+    const tell = statusOf(core.emitter, id);
     const onStatus: PublishImpl['changed'] = (status, error) => {
       publish.changed(status, error);
       tell(status, error);

@@ -1,4 +1,4 @@
-import { asError, check, tooLarge } from './check.js';
+import { asError, check } from './check.js';
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import { Connector, type Connected, type ConnectorHooks } from './connector.js';
@@ -127,7 +127,14 @@ export class Core {
       { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
       maker,
     );
-    this.outbox = this.openOutbox(baseUrl(url), options);
+    this.outbox = openOutbox(baseUrl(url), options, this.queueMax, clock, {
+      pending: this.pending,
+      emitter: this.emitter,
+      machine: this.driver.machine,
+      send: (frame) => this.driver.input({ op: 'send', frame }),
+      bytesMax: () => this.frameBytesMax,
+      report: (error) => this.report(error),
+    });
     const metrics = (this.metrics = new Metrics(clock));
     this.reports = new Reports(
       clock,
@@ -235,11 +242,6 @@ export class Core {
     else this.driver.input({ op: 'send', frame });
   }
 
-  /** Tells the application of a frame's way. */
-  status(id: string): NonNullable<CallOptions['onStatus']> {
-    return (status, error) => this.emitter.emit('status', error ? { id, status, error } : { id, status });
-  }
-
   nextId(): string {
     return `${this.prefix}${(++this.ids).toString(36)}`;
   }
@@ -278,25 +280,6 @@ export class Core {
   }
 
   private reporting = false;
-
-  private openOutbox(base: string, options: Options): Outbox {
-    const { pending } = this;
-    return openOutbox(base, options, this.queueMax, this.clock, {
-      send: (frame) => this.driver.input({ op: 'send', frame }),
-      refuses: (bytes) => (bytes > this.frameBytesMax ? tooLarge(bytes, this.frameBytesMax) : null),
-      waits: (id) => pending.has(id),
-      fail: (id, error) => (id === undefined ? this.report(error) : pending.fail(id, error)),
-      queued: (id) => pending.queued(id),
-      restored: (id) => {
-        const onStatus = this.status(id);
-        pending.add(id, { onStatus }).catch(() => {});
-        onStatus('queued');
-      },
-      joined: (room) => this.driver.machine.room(room) !== null,
-      hasHistory: (room) => this.driver.machine.room(room)?.history === true,
-      storeFailed: (error) => this.emitter.emit('error', error),
-    });
-  }
 
   private limits(frameBytesMax: number | null, postBytesMax: number | null): void {
     if (frameBytesMax) this.frameBytesMax = frameBytesMax;

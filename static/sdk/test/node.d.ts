@@ -4,6 +4,7 @@ declare module 'node:test' {
 }
 declare module 'node:assert/strict';
 declare module 'node:fs';
+declare module 'node:path';
 declare module 'node:http';
 declare module 'node:zlib';
 declare module 'node:crypto';

@@ -1,5 +1,6 @@
-import type { Pending } from '../pending.js';
-import type { Queue, QueuedFrame } from '../types.js';
+import type { CallOptions, Pending } from '../pending.js';
+import type { Emitter } from '../emitter.js';
+import type { ClientEvents, Queue, QueuedFrame } from '../types.js';
 import type { Outbox } from './outbox.js';
 
 /** What the application sees of its outbox. */
@@ -19,4 +20,9 @@ export function queueOf(outbox: Outbox, pending: Pending): Queue {
     clear: () => outbox.mine().forEach(({ id }) => outbox.cancel(id)),
     saved: () => outbox.saved(),
   };
+}
+
+/** Tells the application of a frame's way. */
+export function statusOf(emitter: Emitter<ClientEvents>, id: string): NonNullable<CallOptions['onStatus']> {
+  return (status, error) => emitter.emit('status', error ? { id, status, error } : { id, status });
 }
