@@ -6,23 +6,32 @@ use crate::config::Namespace;
 use crosspoint_core::Position;
 use crosspoint_core::wire::Event;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// Ids that a room remembers at most, against repetition.
+/// Ids that a room remembers at most beside those in its history, against repetition.
 const DEDUP_MAX: usize = 10_000;
 
 pub(super) struct Log {
     pub(super) epoch: Arc<str>,
     pub(super) events: VecDeque<Arc<Event>>,
     bytes: usize,
+    /// Of each of them, what `placed` knows it by.
+    names: VecDeque<Option<u64>>,
+    /// Offsets by publisher and id.
+    placed: HashMap<u64, u64>,
+    hasher: RandomState,
     /// The last event that is not kept any more.
     trimmed: (u64, Arc<str>),
     /// How long events are kept, ms.
     pub(super) keep_ms: u64,
-    pub(super) dedup: HashMap<(Arc<str>, Arc<str>), Published>,
-    dedup_order: VecDeque<(Arc<str>, Arc<str>)>,
+    dedup: HashMap<Key, Published>,
+    dedup_order: VecDeque<Key>,
     dedup_ms: u64,
 }
+
+/// The publisher, and the id they gave.
+pub(super) type Key = (Arc<str>, Arc<str>);
 
 impl Log {
     pub(super) fn new(epoch: Arc<str>) -> Log {
@@ -30,6 +39,9 @@ impl Log {
             epoch,
             events: VecDeque::new(),
             bytes: 0,
+            names: VecDeque::new(),
+            placed: HashMap::new(),
+            hasher: RandomState::new(),
             trimmed: (0, "".into()),
             keep_ms: 0,
             dedup: HashMap::new(),
@@ -50,11 +62,30 @@ impl Log {
         if let Some(e) = self.events.pop_front() {
             self.bytes -= e.frame.cost();
             self.trimmed = (e.offset, e.id.as_ref().into());
+            if let Some(name) = self.names.pop_front().flatten()
+                && self.placed.get(&name) == Some(&e.offset)
+            {
+                self.placed.remove(&name);
+            }
         }
     }
 
-    pub(super) fn store(&mut self, event: Arc<Event>, ns: &Namespace) {
+    /// What this publish came to the first time, if that is known: for `dedup_ms`, and for as long as the history holds the event.
+    pub(super) fn first(&self, key: &Key) -> Option<Published> {
+        self.dedup.get(key).cloned().or_else(|| {
+            let offset = self.placed.get(&self.hasher.hash_one(key))?;
+            let event = self.events.get(offset.checked_sub(self.trimmed.0 + 1)? as usize)?;
+            (*event.id == *key.1).then(|| published(event))
+        })
+    }
+
+    pub(super) fn store(&mut self, event: Arc<Event>, key: Option<&Key>, ns: &Namespace) {
         self.bytes += event.frame.cost();
+        let name = key.map(|key| self.hasher.hash_one(key));
+        if let Some(name) = name {
+            self.placed.insert(name, event.offset);
+        }
+        self.names.push_back(name);
         self.events.push_back(event);
         while self.events.len() > ns.history_events
             || (self.bytes > ns.history_bytes && self.events.len() > 1)
@@ -63,7 +94,7 @@ impl Log {
         }
     }
 
-    pub(super) fn remember(&mut self, key: (Arc<str>, Arc<str>), published: Published, dedup_ms: u64) {
+    pub(super) fn remember(&mut self, key: Key, published: Published, dedup_ms: u64) {
         self.dedup_ms = dedup_ms;
         if self.dedup_order.len() >= DEDUP_MAX
             && let Some(old) = self.dedup_order.pop_front()
@@ -144,5 +175,15 @@ impl Log {
     pub(super) fn touched(&self) -> u64 {
         let named = self.dedup_order.back().and_then(|key| self.dedup.get(key)).map(|p| p.ts);
         self.events.back().map(|e| e.ts).max(named).unwrap_or(0)
+    }
+}
+
+pub(super) fn published(event: &Event) -> Published {
+    Published {
+        id: event.id.as_ref().into(),
+        offset: (event.offset > 0).then_some(event.offset),
+        position: event.position().cloned(),
+        ts: event.ts,
+        duplicate: false,
     }
 }

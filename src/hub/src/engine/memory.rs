@@ -1,6 +1,6 @@
 //! The engine without a disk: bounded histories in memory, gone with the process.
 
-use super::log::Log;
+use super::log::{Key, Log, published};
 use super::present::Present;
 use super::{Answer, Engine, Feed, HistoryPage, HistoryQuery, Member, Presence, Published};
 use crate::clock::unix_ms;
@@ -131,21 +131,21 @@ impl MemoryEngine {
         }
         let room = self.room(name)?;
         let mut log = room.log.lock();
-        let key: Option<(Arc<str>, Arc<str>)> =
+        let key: Option<Key> =
             dedup.then(|| (draft.from.user.as_deref().unwrap_or_default().into(), draft.id.as_str().into()));
         log.expire(now);
-        if let Some(first) = key.as_ref().and_then(|k| log.dedup.get(k)) {
-            return Ok(Published { duplicate: true, ..first.clone() });
+        if let Some(first) = key.as_ref().and_then(|k| log.first(k)) {
+            return Ok(Published { duplicate: true, ..first });
         }
         let offset = if stored { log.head().0 + 1 } else { 0 };
         let event = Arc::new(draft.place(name, &log.epoch, offset, now));
         let published = published(&event);
-        if let Some(key) = key {
-            log.remember(key, published.clone(), ns.dedup_ms);
-        }
         if stored {
             log.keep_ms = ns.history_ms;
-            log.store(event.clone(), ns);
+            log.store(event.clone(), key.as_ref(), ns);
+        }
+        if let Some(key) = key {
+            log.remember(key, published.clone(), ns.dedup_ms);
         }
         // Under the room's lock, so that feeds see the order of the offsets.
         self.hand(event);
@@ -162,16 +162,6 @@ impl Room {
     /// Whether nothing is kept either.
     fn is_idle(&self) -> bool {
         self.is_unused() && self.log.lock().is_empty()
-    }
-}
-
-fn published(event: &Event) -> Published {
-    Published {
-        id: event.id.as_ref().into(),
-        offset: (event.offset > 0).then_some(event.offset),
-        position: event.position().cloned(),
-        ts: event.ts,
-        duplicate: false,
     }
 }
 

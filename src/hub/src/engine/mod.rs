@@ -207,8 +207,8 @@ pub trait Engine: Send + Sync {
     /// This node has no members in the room any more.
     fn unsubscribe(&self, room: &str);
 
-    /// Gives an event its place and hands it to every node's feed. A repeated id of the same user within `dedup_ms` stores nothing and answers with the
-    /// first result. Volatile events and rooms without history have no place.
+    /// Gives an event its place and hands it to every node's feed. A repeated id of the same user within `dedup_ms`, or while the room's history
+    /// holds the event, stores nothing and answers with the first result. Volatile events and rooms without history have no place.
     ///
     /// # Errors
     /// `unavailable`: nothing was stored, as far as the engine can tell; repeating with the same id is safe.

@@ -88,6 +88,7 @@ pub async fn all<E: Engine + 'static>(mut engine: impl FnMut() -> E) {
     let mut bench = || Bench::new(Arc::new(engine()));
     offsets_count_and_reach_the_feed_in_order(bench()).await;
     a_repeated_id_is_stored_once_per_user(bench()).await;
+    an_id_is_known_as_long_as_the_history_holds_its_event(bench()).await;
     without_history_nothing_is_kept_but_ids(bench()).await;
     volatile_events_have_no_place(bench()).await;
     history_is_read_by_position_offset_and_end(bench()).await;
@@ -115,6 +116,23 @@ async fn a_repeated_id_is_stored_once_per_user(b: Bench) {
     assert_eq!(again, Published { duplicate: true, ..first });
     assert_eq!(b.publish(&ns, "v", "same").await.offset, Some(2), "another user's id is another id");
     assert_eq!(b.handed(), [1, 2]);
+}
+
+async fn an_id_is_known_as_long_as_the_history_holds_its_event(b: Bench) {
+    let ns = Namespace { dedup_ms: 1, ..kept(1_000_000) };
+    let first = b.publish(&ns, "u", "old").await;
+    let mut n = 0;
+    while b.publish(&ns, "u", &format!("later {n}")).await.ts <= first.ts + 1 {
+        n += 1;
+    }
+    assert_eq!(b.publish(&ns, "u", "old").await, Published { duplicate: true, ..first.clone() });
+    assert!(!b.publish(&ns, "v", "old").await.duplicate, "another user's id is another id");
+    let short = Namespace { history_events: 1, ..ns };
+    b.publish(&short, "u", "last").await;
+    assert!(
+        !b.publish(&short, "u", "old").await.duplicate,
+        "it is over its time and no longer in the history"
+    );
 }
 
 async fn without_history_nothing_is_kept_but_ids(b: Bench) {
