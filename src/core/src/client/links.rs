@@ -277,7 +277,7 @@ impl Client {
         let (heartbeat_ms, unacked) = (self.config.heartbeat_ms, self.up.unacked_bytes());
         let Some((link, l)) = self.links.current_mut() else { return };
         l.pulse.ask(now, false, unacked, heartbeat_ms);
-        let ping = Beat { received, t: Some(now as f64), beat_ms };
+        let ping = Beat { received, t: Some(now.into()), beat_ms };
         self.transmit(now, link, None, Frame::with("hub:ping", &ping));
     }
 
@@ -286,7 +286,7 @@ impl Client {
         if let (Some(beat_ms), Some(l)) = (pong.beat_ms, self.links.get_mut(link)) {
             l.pulse.beat_ms = beat_ms;
         }
-        if let Some(t) = pong.t {
+        if let Some(t) = pong.t.as_ref().and_then(serde_json::Number::as_f64) {
             self.measured(link, now.saturating_sub(t as u64));
         }
     }

@@ -116,7 +116,7 @@ pub struct Beat {
     pub received: Option<u64>,
     /// The pinger's stamp, returned as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub t: Option<f64>,
+    pub t: Option<serde_json::Number>,
     /// In a client's ping: the pace of beats it wants from now on, ms. In the pong: the one in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beat_ms: Option<u64>,
