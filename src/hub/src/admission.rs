@@ -3,6 +3,9 @@
 //! Two marks move along the clock. The first (a token bucket, kept as the time at which it would be empty) admits at the configured
 //! rate, with a tenth of a second's worth at once. Whoever it turns away is told a time that nobody else was told: the second mark,
 //! which moves on by one slot each time. As clients come at their times, the first mark lets them in.
+//!
+//! A hub that has more to do than it can do would be waited for in vain, left, and asked again: while its timers come late it lets in
+//! fewer.
 
 use crosspoint_core::{Code, Fault};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,6 +18,10 @@ const PROMISE_MAX_US: u64 = 30_000_000;
 const PROMISE_WIDER: (u64, u64) = (9, 8);
 /// What [`Reading::peak`] looks at, µs.
 const WINDOW_US: u64 = 100_000;
+/// Timers that come so late show that the hub has too much to do, ms.
+const LATE_MS: u64 = 200;
+/// The brake when it is off, and at its hardest: a sixteenth of the rate.
+const BRAKE: (u64, u64) = (8, 128);
 /// A window's count in its word; the rest is its number.
 const COUNT_BITS: u32 = 24;
 
@@ -24,6 +31,8 @@ pub(crate) struct Admission {
     rate: u64,
     /// Between two of them.
     slot_us: u64,
+    /// By how many eighths a slot is longer now.
+    brake: AtomicU64,
     /// When those who were let in so far would have come one by one.
     full_until: AtomicU64,
     /// The last time that was given out.
@@ -54,6 +63,7 @@ impl Admission {
         Admission {
             rate: connects_per_s,
             slot_us: 1_000_000u64.checked_div(connects_per_s).unwrap_or(0),
+            brake: AtomicU64::new(BRAKE.0),
             full_until: AtomicU64::new(0),
             promised: AtomicU64::new(0),
             admitted: AtomicU64::new(0),
@@ -68,16 +78,17 @@ impl Admission {
     /// # Errors
     /// `unavailable` with `retry_after_ms`.
     pub(crate) fn admit(&self, now_us: u64) -> Result<(), Fault> {
+        let slot = self.slot_us * self.brake.load(Relaxed) / BRAKE.0;
         let taken = self.full_until.fetch_update(Relaxed, Relaxed, |full| {
             let full = full.max(now_us);
-            (full - now_us < BURST_US).then_some(full + self.slot_us)
+            (full - now_us < BURST_US).then_some(full + slot)
         });
         let Err(full) = taken else {
             self.count(now_us);
             return Ok(());
         };
         self.deferred.fetch_add(1, Relaxed);
-        let slot = (self.slot_us * PROMISE_WIDER.0 / PROMISE_WIDER.1).max(1);
+        let slot = (slot * PROMISE_WIDER.0 / PROMISE_WIDER.1).max(1);
         let next = |last: u64| {
             let last = last.max(full);
             if last > now_us + PROMISE_MAX_US { full + slot } else { last + slot }
@@ -86,6 +97,15 @@ impl Admission {
         let at = next(last.unwrap_or_else(|last| last));
         let fault = Fault::new(Code::Unavailable, "Many clients come in at the moment");
         Err(fault.after(at.saturating_sub(now_us).div_ceil(1_000)))
+    }
+
+    /// The hub's timers came so late.
+    pub(crate) fn late(&self, ms: u64) {
+        let brake = self.brake.load(Relaxed);
+        let next = if ms > LATE_MS { brake * 2 } else { brake.saturating_sub(1) };
+        if next.clamp(BRAKE.0, BRAKE.1) != brake {
+            self.brake.store(next.clamp(BRAKE.0, BRAKE.1), Relaxed);
+        }
     }
 
     /// What a client would be told to wait that came when all who were told a time have come, ms.
@@ -162,6 +182,20 @@ mod tests {
         assert!(told[..200].is_sorted_by(|a, b| a < b), "{:?}", &told[..200]);
         assert!(told.iter().all(|ms| *ms <= PROMISE_MAX_US / 1_000 + 200));
         assert!(door.admit(60_000_000).is_ok(), "what nobody came for is forgotten");
+    }
+
+    #[test]
+    fn a_hub_that_lags_lets_in_fewer_until_it_has_caught_up() {
+        let door = Admission::new(1_000);
+        let let_in =
+            |from_ms: u64| (from_ms..from_ms + 1_000).filter(|ms| door.admit(ms * 1_000).is_ok()).count();
+        assert!(let_in(1_000) >= 990);
+        (0..3).for_each(|_| door.late(LATE_MS + 1));
+        assert!((100..=250).contains(&let_in(10_000)), "an eighth, and what comes at once");
+        (0..10).for_each(|_| door.late(60_000));
+        assert!(let_in(20_000) >= 60, "never nobody");
+        (0..BRAKE.1).for_each(|_| door.late(0));
+        assert!(let_in(30_000) >= 990);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crosspoint_core::{Code, Frame};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// Ticks between two sweeps of the engine (5 s).
 const SWEEP_TICKS: u64 = 5_000 / TICK_MS;
@@ -19,9 +19,12 @@ pub(crate) fn spawn(hub: &Arc<Hub>) {
     tokio::spawn(async move {
         let mut interval = tokio::time::interval(Duration::from_millis(TICK_MS));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
         for tick in 1u64.. {
             interval.tick().await;
             let Some(hub) = Weak::upgrade(&hub) else { return };
+            let since = std::mem::replace(&mut last, Instant::now()).elapsed();
+            hub.admission.late((since.as_millis() as u64).saturating_sub(TICK_MS));
             hub.tick();
             if tick.is_multiple_of(SWEEP_TICKS) {
                 hub.engine.sweep();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -56,8 +56,19 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects, says hello, and joins the room if there is one.
+    /// Connects, says hello, and joins the room if there is one; comes again when the hub says so.
     pub(super) async fn open(args: &BenchArgs, n: usize, room: Option<&str>) -> Result<Link, Fault> {
+        loop {
+            match Link::open_now(args, n, room).await {
+                Err(Fault { retry_after_ms: Some(ms), .. }) => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn open_now(args: &BenchArgs, n: usize, room: Option<&str>) -> Result<Link, Fault> {
         let url = format!("{}/ws", args.url.trim_end_matches('/'));
         let mut link = WsLink::open(&url).await?;
         let hello = match &args.token {
