@@ -6,5 +6,7 @@ mod links;
 mod middleboxes;
 mod overtaking;
 mod posts;
+mod reports;
 mod scene;
+mod silence;
 mod udp;
