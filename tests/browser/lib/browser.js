@@ -3,14 +3,16 @@ import { chromium } from 'playwright-core';
 import { output } from './process.js';
 
 const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
-  '--disable-backgrounding-occluded-windows',
+  '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];
+/** Without these, tabs that nobody sees are slowed down; playwright sets them too. */
+const AWAKE = ['--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows'];
 
-/** A Chromium of its own, with an empty profile. */
-export function launch(flags = ['--disable-quic']) {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: [...FLAGS, ...flags] });
+/** A Chromium of its own, with an empty profile. `awake: false`: tabs in the background are treated as such. */
+export function launch(flags = ['--disable-quic'], { awake = true } = {}) {
+  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  const args = [...FLAGS, ...flags, ...(awake ? AWAKE : [])];
+  return chromium.launch({ executablePath, headless: true, args, ignoreDefaultArgs: awake ? [] : AWAKE });
 }
 
 /** A page that remembers what went wrong in it. */
