@@ -9,7 +9,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Counted frames between two acknowledgements.
@@ -106,6 +106,11 @@ impl Link {
         self.send(&Frame::new("hub:bye")).await
     }
 
+    /// Shows that it lives.
+    async fn beat(&mut self) -> Result<(), Fault> {
+        self.link.send_text("{}").await
+    }
+
     /// The next frame of the hub that is not the link's own. Cancel safe up to a lost acknowledgement.
     pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
         loop {
@@ -146,6 +151,32 @@ pub(super) async fn open_all(args: &BenchArgs, rooms: &[Option<String>]) -> Resu
         }
     }
     Ok(links.into_iter().flatten().collect())
+}
+
+/// Does nothing but beat, from this moment on, until told to end.
+pub(super) async fn idler(
+    mut link: Link,
+    first: Instant,
+    beat: Option<Duration>,
+    mut end: watch::Receiver<bool>,
+) -> Result<(), Fault> {
+    let mut at = first;
+    loop {
+        let due = async {
+            match beat {
+                Some(_) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {
+                at += beat.unwrap_or_default();
+                link.beat().await?;
+            }
+            frame = link.next() => drop(frame?),
+            _ = end.changed() => return link.bye().await,
+        }
+    }
 }
 
 /// Runs a member: counts what comes and sends what it is told to. Ends, with the latencies, when its orders end.

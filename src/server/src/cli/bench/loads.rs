@@ -1,7 +1,7 @@
 //! The loads.
 
 use super::BenchArgs;
-use super::link::{Link, Shared, Stamp, member, open_all};
+use super::link::{Link, Shared, Stamp, idler, member, open_all};
 use super::procfs::Reading;
 use super::report::{Deliveries, Latency, Report};
 use crate::cli::Failure;
@@ -9,7 +9,7 @@ use crosspoint_client::Frame;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// How long deliveries may lag behind the last publish, and a hub settles after connects.
@@ -50,11 +50,30 @@ pub(super) async fn idle(args: &BenchArgs, pid: Option<u32>) -> Result<Report, F
     let rooms = vec![Some(room("idle", 0)); args.connections];
     let links = open_all(args, &rooms).await?;
     tokio::time::sleep(SETTLE).await;
-    let mut report = Report { load: "idle".into(), connections: links.len(), ..Report::default() };
+    let count = links.len();
+    let load = match args.beat_ms {
+        0 => "idle".into(),
+        ms => format!("idle, a beat every {ms} ms"),
+    };
+    let mut report = Report { load, connections: count, ..Report::default() };
     if let (Some(before), Some(after)) = (before, reading(pid)) {
-        report.hub_kib_each = Some(after.rss_kib_since(&before) / links.len().max(1) as f64);
+        report.hub_kib_each = Some(after.rss_kib_since(&before) / count.max(1) as f64);
     }
-    end(links).await?;
+    let beat = Some(Duration::from_millis(args.beat_ms)).filter(|beat| !beat.is_zero());
+    let (over, running) = watch::channel(false);
+    let mut idlers = JoinSet::new();
+    for (n, link) in links.into_iter().enumerate() {
+        let first = Instant::now() + beat.unwrap_or_default().mul_f64(n as f64 / count as f64);
+        idlers.spawn(idler(link, first, beat, running.clone()));
+    }
+    tokio::time::sleep(SETTLE).await;
+    let before = reading(pid);
+    tokio::time::sleep(Duration::from_secs_f64(args.secs)).await;
+    report.spent(before, reading(pid), count as u64);
+    over.send_replace(true);
+    while let Some(idler) = idlers.join_next().await {
+        idler??;
+    }
     Ok(report)
 }
 

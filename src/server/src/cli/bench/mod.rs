@@ -40,6 +40,9 @@ pub(super) struct BenchArgs {
     /// Members of a room (rooms).
     #[arg(long, default_value_t = 10)]
     room_size: usize,
+    /// Milliseconds between two beats of an idle connection; 0: none (idle).
+    #[arg(long, default_value_t = 2_500)]
+    beat_ms: u64,
     /// How long to measure, seconds.
     #[arg(long, default_value_t = 5.0)]
     secs: f64,
@@ -59,7 +62,7 @@ enum Load {
     Rooms,
     /// Each of 100 connections has one message to itself under way.
     Echo,
-    /// Connections that do nothing: memory per session.
+    /// Connections that do nothing but beat: memory per session, and what all of them cost.
     Idle,
     /// How fast and at what cost connections are taken, hello and join included.
     Connect,
