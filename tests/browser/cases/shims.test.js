@@ -186,6 +186,20 @@ test('a service that ends and comes back gets its clients back', async () => {
   assert.equal(await p.evaluate(() => socket.recovered), false);
 });
 
+test('a session that the backend ends', async () => {
+  await server({ service: 'ends' }, (io) => io.on('connection', () => {}));
+  const p = await page();
+  await socket(p, { service: 'ends' });
+  await sees(p, ['connect', false]);
+  const id = await p.evaluate(() => socket.id);
+  assert.equal((await fetch(`${hub.origin}/api/v1/sessions/${id}`, { method: 'DELETE' })).status, 200);
+  await sees(p, ['disconnect', 'io server disconnect']);
+  assert.deepEqual(await p.evaluate(() => [socket.active, socket.connected, socket.id ?? null]), [false, false, null]);
+  await p.evaluate(() => void socket.connect());
+  await until(async () => (await seen(p)).filter(([what]) => what === 'connect').length === 2, 'a new session');
+  assert.notEqual(await p.evaluate(() => socket.id), id);
+});
+
 test('a client that may not join the rooms gets their events all the same; others are left out', async () => {
   const SECRET = 'a secret of at least thirty-two bytes';
   const strict = await Hub.start({ env: { CROSSPOINT_AUTH__JWT_SECRET: SECRET } });

@@ -90,6 +90,15 @@ export class Manager extends Emitter<ManagerEvents> {
     return this;
   }
 
+  randomizationFactor(): number;
+  randomizationFactor(value: number): this;
+  /** Taken and not used, like the option. */
+  randomizationFactor(value?: number): this | number {
+    if (value === undefined) return this.opts.randomizationFactor ?? 1;
+    this.opts.randomizationFactor = value;
+    return this;
+  }
+
   timeout(): number;
   timeout(value: number): this;
   timeout(value?: number): this | number {
@@ -179,7 +188,8 @@ export class Manager extends Emitter<ManagerEvents> {
       client.on(event, (value) => this.hub === client && fn(value));
     on('session', ({ session, resumed }) => this.welcomed(session, resumed));
     on('state', ({ state, error }) => {
-      if (state === 'reconnecting') this.lost(error);
+      // Where the hub has ended the session, `closed` follows at once.
+      if (state === 'reconnecting') queueMicrotask(() => this.hub === client && this.lost(error));
       else if (state === 'closed') this.ended(error);
     });
     on('error', (error) => client.state !== 'connected' && client.state !== 'closed' && this.failed(error));
@@ -228,11 +238,12 @@ export class Manager extends Emitter<ManagerEvents> {
 
   /** The hub has ended the session for good, or doesn't let this client in. */
   private ended(error: CrosspointError | undefined): void {
-    const before = this.sockets().filter(({ connected }) => connected);
+    const { isOpen } = this;
+    const waiting = this.sockets().filter(({ connected }) => !connected);
     this.finish('io server disconnect', 'transport close', Promise.resolve());
     if (!error) return;
-    this.tell('error', error);
-    for (const socket of this.sockets()) if (!before.includes(socket)) socket.failed(error, true);
+    if (!isOpen) this.tell('error', error);
+    for (const socket of waiting) socket.failed(error, true);
   }
 
   private finish(reason: DisconnectReason | null, closed: string, told: Promise<void>): void {

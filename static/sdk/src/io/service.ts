@@ -54,16 +54,20 @@ export class ServiceCarrier implements Carrier {
     // What goes to everybody is taken from the first moment on. A client that may not join gets it by itself.
     const everybody = `io:${this.nsp}`;
     let alone = false;
-    const tell = () => alone && life === this.life && this.server && this.manager.hub?.send(this.to, 'io:alone');
+    const tell = () => alone && this.server && this.manager.hub?.send(this.to, 'io:alone');
     this.enter(everybody).catch(() => {
+      if (life !== this.life) return;
       alone = true;
       tell();
     });
+    const done = (reply: Opened | null) => {
+      if (life !== this.life) return;
+      this.letIn(reply);
+      tell();
+    };
+    const frame = { type: 'io:connect', to: this.to, data, timeout_ms: OPEN_MS };
     this.manager
-      .hub!.ask<Opened>(
-        { type: 'io:connect', to: this.to, data, timeout_ms: OPEN_MS },
-        { timeoutMs: OPEN_MS, done: (reply) => void (life === this.life && (this.letIn(reply), tell())) },
-      )
+      .hub!.ask<Opened>(frame, { timeoutMs: OPEN_MS, done })
       .catch((error: CrosspointError) => life === this.life && this.failed(error));
   }
 
