@@ -6,7 +6,7 @@ import type { TransportName } from '../links/link.js';
 import { baseUrl } from '../negotiate.js';
 import type { Handler } from '../requests.js';
 import type { Wire } from '../room.js';
-import type { Options } from '../types.js';
+import type { JoinResult, Options } from '../types.js';
 import { Seats } from './seats.js';
 import { Shared, sharedClock } from './shared.js';
 
@@ -38,7 +38,10 @@ export class SharedClient extends ClientImpl {
     const own = super.hooks();
     return {
       ...own,
-      rejoined: (room, data) => this.seats.isIn(room) && own.rejoined(room, data),
+      rejoined: (room, data) => {
+        const result = this.seats.rejoined(room, data as JoinResult);
+        if (result) own.rejoined(room, result);
+      },
       rejoinFailed: (room, error) => {
         if (!this.seats.has(room)) return;
         this.seats.rejoinFailed(room);

@@ -106,9 +106,12 @@ export class Group {
     this.life = null;
   }
 
-  /** The leader leaves the lead to whoever is next, and follows. */
-  stepDown(): void {
-    this.unlead();
+  /** The page stops: it leaves the lead to whoever is next, and doesn't want it until `stand`. Alone it stays the leader. */
+  freeze(): void {
+    if (this.others.length > 0) this.unlead();
+    if (this.phase !== 'follow') return;
+    this.withdraw();
+    this.watch.stop();
   }
 
   /** Wants to lead when the leader is gone. */
@@ -154,7 +157,11 @@ export class Group {
 
   private async check(): Promise<void> {
     const at = this.clock.now();
-    const { held = [] } = await navigator.locks.query();
+    const { held } = await navigator.locks.query().catch(() => ({ held: undefined }));
+    if (!held) {
+      this.sureAt = at;
+      return;
+    }
     const owner = (name: string) => held.find((lock) => lock.name === name)?.clientId;
     if (!this.leads) return;
     if (owner(this.leaderLock) === owner(this.lockOf(this.me))) this.sureAt = at;

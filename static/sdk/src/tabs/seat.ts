@@ -36,6 +36,7 @@ export class Seat {
 
   /** Whether the tab's application is to see this frame now. */
   takes(frame: Frame): boolean {
+    if (frame.type === 'hub:presence' && !this.data.presence) return false;
     if (this.held) {
       if (frame.volatile === undefined) this.hold(this.held, frame);
       return false;

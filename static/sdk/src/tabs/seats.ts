@@ -70,8 +70,11 @@ export class Seats {
     return this.seats.has(room);
   }
 
-  isIn(room: string): boolean {
-    return this.seats.get(room)?.isIn === true;
+  /** The session joined a room again, and this is the reply; `null` where the tab isn't in. */
+  rejoined(room: string, { members, ...result }: JoinResult): JoinResult | null {
+    const seat = this.seats.get(room);
+    if (!seat?.isIn) return null;
+    return seat.data.presence && members ? { ...result, members } : result;
   }
 
   shared(op: ShareOp): void {
@@ -87,8 +90,6 @@ export class Seats {
       if (!joining.waits) this.enter(joining, null);
     } else if (op.op === 'exit' && op.tab === shared.me) {
       this.seats.delete(op.room);
-      // Where others stay, nobody asks the hub.
-      if (shared.shares.table.rooms.has(op.room)) core().pending.settle({ type: 'hub:reply', id: op.id, data: {} });
     }
   }
 
@@ -173,7 +174,8 @@ export class Seats {
   private entered(joining: Joining, { result, position, past }: Entered): void {
     const { seat, done, back } = joining;
     this.joinings.delete(seat.id);
-    if (this.seats.get(seat.room) !== seat) return joining.reject(new CrosspointError('replaced', 'the room was left, or joined anew'));
+    // The room was left, or joined anew.
+    if (this.seats.get(seat.room) !== seat) return joining.resolve(result);
     const frames = [...past, ...seat.open(position)];
     if (back && !position) frames.unshift({ type: 'hub:gap', room: seat.room, data: { reason: 'tab_away' } });
     done(result);
@@ -197,7 +199,8 @@ export class Seats {
     const id = core().nextId();
     const left = core().pending.add(id, { done });
     shared.want({ op: 'exit', tab: shared.me, room, id });
-    return left;
+    // A leader that crashed may have had it done.
+    return left.catch((error: CrosspointError) => (error.code === 'not_joined' ? done({}) : Promise.reject(error)));
   }
 
   /** Others of this tab's session want the event that it doesn't: it is left out here. */

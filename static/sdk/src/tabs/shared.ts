@@ -108,8 +108,7 @@ export class Shared implements Tie, Gate {
     connector.idle = true;
     core.driver.gate = this;
     this.unwatch = watchFreeze(
-      // Alone, there is nobody to leave the lead to.
-      () => this.group.others.length > 0 && this.group.stepDown(),
+      () => this.group.freeze(),
       () => this.group.stand(),
     );
     this.start();
@@ -273,6 +272,9 @@ export class Shared implements Tie, Gate {
       if (share.op === 'allow') core.allow(share.transports);
       else if (share.op === 'token') core.tokens.set(share.token);
       else this.hooks.shared(share);
+      // Where others stay, the hub is not asked.
+      const answered = share.op === 'exit' || share.op === 'detach';
+      if (answered && inputs.length === 0) core.pending.settle({ type: 'hub:reply', id: share.id, data: {} });
     }
     let taken = true;
     for (const input of inputs) {
