@@ -246,7 +246,7 @@ impl Client {
         let heartbeat_ms = self.config.heartbeat_ms;
         let Some((link, l)) = self.links.current_mut() else { return };
         match l.pulse.due(now, heartbeat_ms, &mut self.patience) {
-            Due::Death => return self.give_up(link, Code::HeartbeatTimeout),
+            Due::Death => self.give_up(link, Code::HeartbeatTimeout),
             Due::Beat => {
                 l.sent_at = now;
                 l.pulse.ask(now, true, self.up.unacked_bytes(), heartbeat_ms);
