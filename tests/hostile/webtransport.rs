@@ -13,12 +13,13 @@ use tokio::net::UdpSocket;
 use wtransport::endpoint::ConnectOptions;
 use wtransport::endpoint::endpoint_side::Client;
 use wtransport::tls::Sha256Digest;
-use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt, quinn};
 
 /// What a negotiation says of the way.
 struct Way {
     url: String,
     endpoint: Endpoint<Client>,
+    bare: quinn::Endpoint,
 }
 
 impl Way {
@@ -35,7 +36,10 @@ impl Way {
             .with_bind_address((Ipv4Addr::LOCALHOST, 0).into())
             .with_server_certificate_hashes(hashes)
             .build();
-        Way { url: offer["url"].as_str().unwrap().into(), endpoint: Endpoint::client(config).unwrap() }
+        let mut bare = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        bare.set_default_client_config(config.quic_config().clone());
+        let url = offer["url"].as_str().unwrap().into();
+        Way { url, endpoint: Endpoint::client(config).unwrap(), bare }
     }
 
     async fn session(&self) -> Session {
@@ -285,4 +289,74 @@ async fn a_thousand_come_and_go() {
     let settings = ["limits.heartbeat_ms=4000", "limits.resume_ms=500", "limits.connects_per_s=0"];
     let hub = siege(&settings, thousand).await;
     assert_eq!(hub.metrics().await["crosspoint_heartbeat_timeouts_total"], 1_000);
+}
+
+/// A QUIC connection below HTTP/3.
+async fn bare(way: &Way) -> quinn::Connection {
+    let url: http::Uri = way.url.parse().unwrap();
+    let to = SocketAddr::new(url.host().unwrap().parse().unwrap(), url.port_u16().unwrap());
+    within(way.bare.connect(to, "localhost").unwrap()).await.unwrap()
+}
+
+async fn http3(addr: SocketAddr) {
+    let way = &Way::to(addr).await;
+    // Control streams (RFC 9114 §6.2.1) with settings, once and twice; frames where none may be; then nonsense.
+    let settings = [0, 4, 0];
+    let unidirectional: [&[u8]; 6] = [
+        &settings,
+        &[0, 4, 0, 4, 0],
+        &[0, 4, 5, 1, 2],
+        &[2, 0xff, 0xff, 0xff, 0xff],
+        &[1, 0x40, 0x41],
+        &[0x40, 0x54, 0x43, 0x21],
+    ];
+    let requests: [&[u8]; 6] =
+        [&[0, 1, 7], &[4, 0], &[1, 3, 0, 0, 0xd1], &[1, 0x44, 0], &[0x40, 0x41, 0], &[0x40, 0x41, 0x80]];
+    for first in &unidirectional {
+        for then in &requests {
+            let connection = bare(way).await;
+            let mut send = connection.open_uni().await.unwrap();
+            let _ = send.write_all(first).await;
+            if let Ok(mut twice) = connection.open_uni().await {
+                let _ = twice.write_all(first).await;
+            }
+            if let Ok((mut send, _read)) = connection.open_bi().await {
+                let _ = send.write_all(then).await;
+                let _ = send.finish();
+            }
+            let _ = connection.send_datagram(vec![0xff; 3].into());
+            connection.close(0u32.into(), b"");
+        }
+    }
+    let noise = (0..40).map(|n| async move {
+        let mut random = Random(n);
+        let connection = bare(way).await;
+        let mut open = vec![];
+        for _ in 0..4 {
+            let len = random.below(200);
+            let bytes = random.bytes(len);
+            let _ = connection.send_datagram(bytes.clone().into());
+            if random.below(2) == 0 {
+                let Ok(mut send) = connection.open_uni().await else { return };
+                let _ = send.write_all(&bytes).await;
+                open.push(send);
+            } else {
+                let Ok((mut send, _)) = connection.open_bi().await else { return };
+                let _ = send.write_all(&bytes).await;
+                open.push(send);
+            }
+        }
+        connection.close(1u32.into(), b"");
+    });
+    join_all(noise).await;
+    // Connections that say nothing are given up.
+    let silent = join_all((0..10).map(|_| bare(way))).await;
+    for connection in silent {
+        within(connection.closed()).await;
+    }
+}
+
+#[tokio::test]
+async fn nonsense_below_http3() {
+    siege(&["limits.hello_ms=1000"], http3).await;
 }

@@ -17,6 +17,8 @@ use crosspoint_core::link::BoxFuture;
 use crosspoint_core::{Code, Fault, Retry};
 use serde_json::{Value, json};
 
+/// What a hub offers may have changed after this time: WebTransport's certificates do, ms.
+const OFFERS_MS: u64 = 86_400_000;
 /// A link that died younger than this did not really work, ms.
 const STABLE_MS: u64 = 1_000;
 
@@ -44,6 +46,7 @@ pub(super) struct Connect {
     pub(super) attempt: Option<BoxFuture<'static, Result<Prepared, Fault>>>,
     pub(super) negotiated: Option<Negotiated>,
     pub(super) ticket_until: u64,
+    negotiated_at: u64,
     /// The last hello came with a ticket.
     pub(super) by_ticket: bool,
     pub(super) memory: Memory,
@@ -77,6 +80,7 @@ impl Connect {
             attempt: None,
             negotiated: None,
             ticket_until: 0,
+            negotiated_at: 0,
             by_ticket: false,
             memory: Memory::default(),
             backoff: Backoff::new(options.backoff),
@@ -126,7 +130,8 @@ impl Driver {
         let options = &self.shared.options;
         let token = c.tokens.get(options.connect_timeout);
         // A running session needs no ticket; after failures the hub may know better ways.
-        let knows = self.machine.session().is_some() && c.negotiated.is_some() && c.failures <= 1;
+        let fresh = self.clock.now().saturating_sub(c.negotiated_at) < OFFERS_MS;
+        let knows = self.machine.session().is_some() && c.negotiated.is_some() && fresh && c.failures <= 1;
         if !options.negotiate || knows {
             c.attempt = Some(Box::pin(async { Ok(Prepared { token: token.await?, negotiated: None }) }));
             return;
@@ -177,6 +182,7 @@ impl Driver {
         if let Some(negotiated) = negotiated {
             c.candidates = plan::candidates(&self.base, &negotiated.transports, deadline_ms)?;
             c.ticket_until = now.saturating_add(negotiated.ticket_ms);
+            c.negotiated_at = now;
             let limits = negotiated.limits.clone();
             c.negotiated = Some(negotiated);
             self.set_limits(limits.frame_bytes_max, limits.post_bytes_max);
@@ -216,6 +222,7 @@ impl Driver {
         let c = &mut self.connect;
         let lived_ms = now.saturating_sub(current.at);
         self.moving.lost(lived_ms);
+        self.renewal.stop();
         if lived_ms >= STABLE_MS {
             c.backoff.reset();
             c.quick = true;

@@ -32,6 +32,9 @@ async fn run(config: Config) -> Result<(), Failure> {
         warn_open(mode, beyond);
     }
     tracing::info!(addr = %running.addr(), open = mode != Mode::Secured, version = env!("CARGO_PKG_VERSION"), "listening");
+    if let Some((addr, _)) = running.webtransport() {
+        tracing::info!(%addr, "listening for WebTransport (UDP)");
+    }
     say(&format!("Crosspoint is up: {}", running.url()))?;
 
     signals.next().await;
