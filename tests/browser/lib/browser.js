@@ -15,6 +15,11 @@ export function launch(flags = ['--disable-quic'], { awake = true } = {}) {
   return chromium.launch({ executablePath, headless: true, args, ignoreDefaultArgs: awake ? [] : AWAKE });
 }
 
+/** The same with a profile that outlives it. */
+export function launchProfile(folder) {
+  return chromium.launchPersistentContext(folder, { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
+}
+
 /** A page that remembers what went wrong in it. */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
