@@ -9,8 +9,8 @@ const stage = scene();
 const RATE = 50;
 
 /** A browser with tabs of Alice that share, and a witness elsewhere; all publish. */
-async function together(t, room, tabs, options = {}) {
-  const browser = await launch();
+async function together(t, room, tabs, options = {}, keeps = false) {
+  const browser = await launch(undefined, { keeps });
   t.after(() => browser.close());
   const [context, elsewhere] = [await browser.newContext(), await browser.newContext()];
   const { origin } = stage.hub;
@@ -107,6 +107,22 @@ test('the leader is frozen, and comes back as a follower', async (t) => {
   await people.witness.hears('tab0');
   assert.ok(lastOfFirst > 0);
   assert.equal(await second.session(), session);
+  await assertComplete(people);
+});
+
+test('the leader goes elsewhere, and comes back as the page it was', async (t) => {
+  const people = await together(t, 'chat:elsewhere', 2, {}, true);
+  const [first, second] = people.tabs;
+  const session = await first.session();
+  await flowing(people);
+  await first.stop();
+  await first.page.goto(`${stage.hub.origin}/sdk/version.d.ts`);
+  await second.hears('witness', 2 * RATE);
+  await first.back();
+  await first.hears('witness', RATE);
+  await first.start(RATE);
+  await people.witness.hears('tab0');
+  assert.equal(await first.session(), session);
   await assertComplete(people);
 });
 

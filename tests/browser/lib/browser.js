@@ -8,11 +8,15 @@ const FLAGS = [
 /** Without these, tabs that nobody sees are slowed down; playwright sets them too. */
 const AWAKE = ['--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows'];
 
-/** A Chromium of its own, with an empty profile. `awake: false`: tabs in the background are treated as such. */
-export function launch(flags = ['--disable-quic'], { awake = true } = {}) {
+/** Nor does playwright let pages be kept when one goes elsewhere. */
+const UNKEPT = '--disable-back-forward-cache';
+
+/** A Chromium of its own, with an empty profile. `awake: false`: tabs in the background are treated as such; `keeps`: pages that are
+ * left come back as they were. */
+export function launch(flags = ['--disable-quic'], { awake = true, keeps = false } = {}) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
   const args = [...FLAGS, ...flags, ...(awake ? AWAKE : [])];
-  return chromium.launch({ executablePath, headless: true, args, ignoreDefaultArgs: awake ? [] : AWAKE });
+  return chromium.launch({ executablePath, headless: true, args, ignoreDefaultArgs: [...(awake ? [] : AWAKE), ...(keeps ? [UNKEPT] : [])] });
 }
 
 /** The same with a profile that outlives it. */

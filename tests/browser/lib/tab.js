@@ -10,7 +10,8 @@ export class Tab {
     tab.page = await context.newPage();
     tab.wrong = [];
     tab.page.on('pageerror', (error) => tab.wrong.push(`${name}: ${error.stack ?? error.message}`));
-    await tab.page.goto(`${origin}/healthz`);
+    // A page that may be kept.
+    await tab.page.goto(`${origin}/sdk/index.d.ts`);
     await tab.page.evaluate(connectHere, { name, room, options });
     return tab;
   }
@@ -21,7 +22,19 @@ export class Tab {
   }
 
   ask(fn, arg) {
-    return this.page.evaluate(fn, arg);
+    return this.kept ? this.kept(fn, arg) : this.page.evaluate(fn, arg);
+  }
+
+  /** Goes back to the page that was left, which the browser has kept; playwright itself can't talk to such pages. */
+  async back() {
+    const cdp = await this.page.context().newCDPSession(this.page);
+    await this.page.goBack({ waitUntil: 'commit' });
+    this.kept = async (fn, arg) => {
+      const expression = `(${fn})(${JSON.stringify(arg)})`;
+      const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+      return result.value;
+    };
   }
 
   session() {

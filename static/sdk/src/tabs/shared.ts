@@ -22,7 +22,7 @@ import type { Tie } from './tie.js';
 /** A change of leader shows as a lost link only if none is found for so long (ms). */
 const QUIET_MS = 2_000;
 /** What changes a machine as all tabs have it; what else comes in only judges links. */
-const REPLICATED = new Set(['hello', 'frame', 'closed', 'send', 'acked', 'bye']);
+export const REPLICATED = new Set(['hello', 'frame', 'closed', 'send', 'acked', 'bye']);
 
 /** Time as all tabs of a browser have it. */
 export const sharedClock: Clock = { ...systemClock, now: () => performance.timeOrigin + performance.now() };
