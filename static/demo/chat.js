@@ -9,7 +9,7 @@ const TEXT_MAX = 2000;
 const NEAR_END_PX = 80;
 
 /** Shows the room's messages, own ones at once and with their delivery status. Returns `send(text)`. */
-export function mountChat({ room, me, signal, note }) {
+export function mountChat({ client, room, me, signal, note }) {
   const list = byTestId('messages');
   const scroller = byId('scroller');
   const toLatest = byId('to-latest');
@@ -62,25 +62,35 @@ export function mountChat({ room, me, signal, note }) {
     if (!atEnd) toLatest.hidden = false;
   });
 
-  function follow(publish, item) {
-    const show = () => setStatus(item, publish.status);
-    show();
-    publish.onStatus(show);
-    publish.then(show, (error) => {
-      if (signal.aborted) return;
-      setStatus(item, 'failed');
-      note('error', `Message not sent: ${error.message} (${error.code ?? 'error'})`);
-    });
+  function addOwn({ id, text, ts, status }) {
+    const item = add({ id, user: me.user, text, ts, own: true, status });
+    item.dataset.pending = '';
+    item.querySelector('.retry').addEventListener('click', () => setStatus(item, room.publish('chat', { text }, { id }).status));
+    place(item);
   }
+
+  /** A message that was written before a reload and is still to be sent. */
+  function findAgain(wanted) {
+    const queued = client.queue.list().find(({ id, room: name, type }) => id === wanted && name === room.name && type === 'chat');
+    if (queued) addOwn({ id: wanted, text: plain(queued.data?.text, TEXT_MAX), ts: queued.since, status: queued.status });
+  }
+
+  client.on('status', ({ id, status, error }) => {
+    if (signal.aborted) return;
+    const item = items.get(`${me.user}|${id}`);
+    if (!item) return findAgain(id);
+    setStatus(item, status);
+    if (error) notSent(error);
+  });
+
+  const notSent = (error) => note('error', `Message not sent: ${error.message} (${error.code})`);
 
   function send(text) {
     const publish = room.publish('chat', { text });
-    const item = add({ id: publish.id, user: me.user, text, ts: Date.now(), own: true, status: 'queued' });
-    item.dataset.pending = '';
-    item.querySelector('.retry').addEventListener('click', () => follow(room.publish('chat', { text }, { id: publish.id }), item));
-    place(item);
+    const { id, status } = publish;
+    if (!items.has(`${me.user}|${id}`)) addOwn({ id, text, ts: Date.now(), status });
+    if (status === 'failed') publish.catch(notSent);
     toEnd();
-    follow(publish, item);
   }
 
   toLatest.addEventListener('click', () => {

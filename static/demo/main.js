@@ -28,7 +28,7 @@ async function enter(name, roomName) {
   if (visit) return;
   const leaving = new AbortController();
   const { signal } = leaving;
-  const client = connect(location.origin, { user: name, info: { name } });
+  const client = connect(location.origin, { user: name, info: { name }, offline: { store: 'indexeddb' } });
   visit = { client, leaving };
   busy(true);
   say('');

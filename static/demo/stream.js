@@ -27,7 +27,7 @@ export function mountStream({ room, me, signal, note, onReceived }) {
     n += 1;
     unanswered += 1;
     toggle.dataset.sent = n;
-    room.publish('number', { run, n }).then(
+    room.publish('number', { run, n }, { keep: false }).then(
       () => {
         unanswered -= 1;
       },

@@ -5,6 +5,7 @@ import { Core, closed, type CoreHooks } from './core.js';
 import { makeLink, type LinkMaker } from './driver.js';
 import { snapshot, type Frame, type Sender } from './frame.js';
 import type { TransportName } from './links/link.js';
+import type { Keep } from './offline/kept.js';
 import { queueOf, statusOf } from './offline/queue.js';
 import type { CallOptions } from './pending.js';
 import { PublishImpl } from './publish.js';
@@ -103,7 +104,7 @@ export class ClientImpl implements Client {
       const { core } = this;
       room = new RoomImpl(name, this.wire(name, {
         call: (frame, timed, done) => core.call(frame, { timeoutMs: timed ? core.requestTimeoutMs : undefined, done }),
-        publish: (frame) => this.publish(frame),
+        publish: (frame, keep) => this.publish(frame, keep),
         volatile: (frame) => this.fire(frame),
         position: () => core.driver.machine.position(name),
         report: (error) => core.report(error),
@@ -127,7 +128,7 @@ export class ClientImpl implements Client {
   async sendToUser(user: string, type: string, data?: unknown, options: { id?: string } = {}): Promise<{ delivered: number }> {
     checkType(type);
     const id = options.id ?? this.core.nextId();
-    return this.core.call({ type, to: `user:${user}`, data: snapshot(data), id }, { keep: true, onStatus: statusOf(this.core.emitter, id) });
+    return this.core.call({ type, to: `user:${user}`, data: snapshot(data), id }, { keep: 'store', onStatus: statusOf(this.core.emitter, id) });
   }
 
   async request<T = any>(to: string, type: string, data?: unknown, options: { timeoutMs?: number } = {}): Promise<T> {
@@ -199,7 +200,7 @@ export class ClientImpl implements Client {
     this.core.fire(frame);
   }
 
-  private publish(frame: Frame): PublishImpl {
+  private publish(frame: Frame, keep: Keep): PublishImpl {
     const { core } = this;
     const id = (frame.id ??= core.nextId());
     const publish = new PublishImpl(id, (error) => core.report(error));
@@ -210,7 +211,7 @@ export class ClientImpl implements Client {
     };
     try {
       checkType(frame.type);
-      publish.follow(core.call<PublishResult>(frame, { keep: true, onStatus }));
+      publish.follow(core.call<PublishResult>(frame, { keep, onStatus }));
     } catch (error) {
       onStatus('failed', asError(error));
       publish.follow(Promise.reject(error));

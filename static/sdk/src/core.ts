@@ -216,7 +216,7 @@ export class Core {
       return Promise.reject(e);
     };
     if (this.state === 'closed') return refuse(closed());
-    const { keep = false } = options;
+    const { keep } = options;
     let bytes: number;
     try {
       bytes = check(frame, this.frameBytesMax);
@@ -238,7 +238,7 @@ export class Core {
   fire(frame: Frame): void {
     if (this.state === 'closed') throw closed();
     const bytes = check(frame, this.frameBytesMax);
-    if (frame.volatile === undefined) this.outbox.push(frame, bytes, false);
+    if (frame.volatile === undefined) this.outbox.push(frame, bytes);
     else this.driver.input({ op: 'send', frame });
   }
 

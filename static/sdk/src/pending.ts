@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import type { Frame } from './frame.js';
+import type { Keep } from './offline/kept.js';
 import type { Status } from './types.js';
 
 type StatusFn = (status: Status, error?: CrosspointError) => void;
@@ -14,8 +15,8 @@ interface Call {
 }
 
 export interface CallOptions {
-  /** Kept as `Options.offline` says. */
-  keep?: boolean | undefined;
+  /** Kept as `Options.offline` says, or only as long as the page. */
+  keep?: Keep | undefined;
   timeoutMs?: number | undefined;
   onStatus?: StatusFn | undefined;
   /** Sees the reply's data at once. */

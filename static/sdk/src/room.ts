@@ -1,5 +1,6 @@
 import { Emitter } from './emitter.js';
 import { frameOf, snapshot, type Frame } from './frame.js';
+import type { Keep } from './offline/kept.js';
 import type { PublishImpl } from './publish.js';
 import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
 
@@ -8,7 +9,7 @@ export interface Wire {
   /** Sends a frame that is answered; resolves with the answer's data, which `done` sees before any later frame is read.
    * `timed`: gives up after the request timeout. */
   call<T>(frame: Frame, timed: boolean, done?: (data: T) => void): Promise<T>;
-  publish(frame: Frame): PublishImpl;
+  publish(frame: Frame, keep: Keep): PublishImpl;
   volatile(frame: Frame): void;
   position(room: string): string | null;
   report(error: unknown): void;
@@ -54,11 +55,11 @@ export class RoomImpl implements Room {
     await this.wire.call({ type: 'hub:leave', room: this.name }, false, () => this.left());
   }
 
-  publish(type: string, data?: unknown, options: { id?: string; echo?: boolean } = {}): Publish {
+  publish(type: string, data?: unknown, options: { id?: string; echo?: boolean; keep?: boolean } = {}): Publish {
     const frame: Frame = { type, room: this.name, data: snapshot(data) };
     if (options.id !== undefined) frame.id = options.id;
     if (options.echo === false) frame.echo = false;
-    return this.wire.publish(frame);
+    return this.wire.publish(frame, options.keep === false ? 'memory' : 'store');
   }
 
   volatile(type: string, data?: unknown, key?: string): void {

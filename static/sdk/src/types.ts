@@ -292,7 +292,8 @@ export interface Room {
   readonly position: string | null;
   join(): Promise<JoinResult>;
   leave(): Promise<void>;
-  publish(type: string, data?: unknown, options?: { id?: string; echo?: boolean }): Publish;
+  /** `keep: false`: a reload forgets it, even if there is a store (`Options.offline`). */
+  publish(type: string, data?: unknown, options?: { id?: string; echo?: boolean; keep?: boolean }): Publish;
   /** May be dropped; of those with one key the newest wins. */
   volatile(type: string, data?: unknown, key?: string): void;
   history(options?: HistoryOptions): Promise<{ events: RoomEvent[]; position: string; complete: boolean }>;

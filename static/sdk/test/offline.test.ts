@@ -340,6 +340,29 @@ test('a closed client leaves what waits to the next one of the user, and says wh
   second.client.close();
 });
 
+test('what a page alone shall keep never gets to the store, and keeps its place', async () => {
+  const disk = new SharedDisk();
+  const { client, connected, last, store } = await page(disk);
+  const room = client.room('r');
+  room.publish('m', 1, { id: 'a' });
+  room.publish('m', 2, { id: 'b', keep: false });
+  room.publish('m', 3, { id: 'c' });
+  await client.queue.saved();
+  assert.deepEqual(disk.ids(), ['a', 'c']);
+  assert.deepEqual(client.queue.list().map(({ id }) => id), ['a', 'b', 'c']);
+  await connected();
+  await settle();
+  assert.deepEqual(sent(last()), [1, 2, 3]);
+  const { writes } = store;
+  for (const id of ['b']) last().frame(reply(id));
+  await client.queue.saved();
+  assert.equal(store.writes, writes);
+  const alone = room.publish('m', 4, { keep: false });
+  client.close();
+  await assert.rejects(alone, { code: 'bye' });
+  assert.equal(alone.status, 'failed');
+});
+
 test('many writes become few', async () => {
   const disk = new SharedDisk();
   const { client, store } = await page(disk);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launch, launchProfile, openPage } from '../lib/browser.js';
 import { Hub } from '../lib/hub.js';
+import { Person } from '../lib/person.js';
 import { FaultProxy } from '../lib/proxy.js';
 import { until } from '../lib/process.js';
 
@@ -266,4 +267,25 @@ test('storage that is full or refused is said, and the queue goes on in memory',
   await until(async () => (await seen.got()).includes('last'), 'it is sent');
   assert.match(JSON.stringify(await refused.page.evaluate(() => window.errors)), /not kept/);
   await refused.page.close();
+});
+
+test('at the demo, what was written without a link is there after a reload, and goes out', async () => {
+  const proxy = await proxied({});
+  const ada = await Person.join(browser, proxy.origin, 'Ada', 'offline');
+  const bob = await Person.join(browser, hub.origin, 'Bob', 'offline');
+  await ada.say('before');
+  await bob.reads('before', 'Ada');
+  await offline(proxy);
+  for (const text of ['one', 'two', 'three']) await ada.say(text);
+  const own = async () => (await ada.messages()).map(({ text, status }) => `${text} ${status}`);
+  await until(async () => (await own()).join() === 'before stored,one queued,two queued,three queued', async () => `they wait: ${await own()}`);
+  await ada.page.reload();
+  await until(async () => (await ada.messages()).length === 3, () => ada.story('finds the three again'));
+  await proxy.set({});
+  await ada.entered();
+  await bob.reads('three', 'Ada');
+  assert.deepEqual((await bob.messages()).map(({ text }) => text), ['before', 'one', 'two', 'three']);
+  await until(async () => (await own()).join() === 'before stored,one stored,two stored,three stored', async () => `all are stored: ${await own()}`);
+  await ada.page.close();
+  await bob.page.close();
 });

@@ -28,9 +28,14 @@ export interface Kept {
   marked: number | null;
   /** An earlier page made it. */
   readonly restored: boolean;
+  /** It is kept over a reload, where there is a store. */
+  readonly lasting: boolean;
   /** The session has it: it goes out, whatever else happens. */
   given: boolean;
 }
+
+/** How long a frame is kept: as long as the page, or as long as the store. */
+export type Keep = 'memory' | 'store';
 
 export interface Bounds {
   max: number;
@@ -51,7 +56,7 @@ export function stored({ id, user, since, n, tried, marked, frame }: Kept): Stor
 export function restored({ id, user, since, n, tried, frame: text }: StoredFrame, now: string): Kept | null {
   const frame = decode(text);
   if (!frame || frame.id !== id || typeof since !== 'number') return null;
-  return { id, frame, bytes: text.length, since, n, user: user ?? now, named: true, tried, marked: tried, restored: true, given: false };
+  return { id, frame, bytes: text.length, since, n, user: user ?? now, named: true, tried, marked: tried, restored: true, lasting: true, given: false };
 }
 
 export function bySince(a: { since: number; n: number }, b: { since: number; n: number }): number {

@@ -4,7 +4,7 @@ import type { Frame } from '../frame.js';
 import { DEFAULT_CONFIG, record } from '../session/types.js';
 import type { StoredFrame } from '../types.js';
 import type { Keeper } from './keeper.js';
-import { bySince, restored, stored, tooLate, type Bounds, type Kept } from './kept.js';
+import { bySince, restored, stored, tooLate, type Bounds, type Keep, type Kept } from './kept.js';
 
 export interface OutboxHooks {
   /** Gives a frame to the session. `false`: it takes none at the moment. */
@@ -82,16 +82,16 @@ export class Outbox {
   }
 
   /** Takes a frame. Throws `limit_exceeded`. */
-  push(frame: Frame, bytes: number, keep: boolean): void {
+  push(frame: Frame, bytes: number, keep?: Keep): void {
     const item: Item = { frame, bytes, kept: null };
     if (keep) {
       const full = this.full(bytes);
       if (full) throw full;
-      const kept = (item.kept = this.make(frame as Frame & { id: string }, bytes));
+      const kept = (item.kept = this.make(frame as Frame & { id: string }, bytes, keep));
       // What goes out at once need not be marked for it first.
       if (this.flows() && this.waiting.length === 0 && this.due.size < DEFAULT_CONFIG.window) kept.marked = kept.since;
       this.enter(kept);
-      this.keeper?.put(stored(kept));
+      this.save(kept);
     } else if (this.waiting.length >= this.waitingMax) {
       throw queueFull(this.waitingMax);
     }
@@ -108,7 +108,7 @@ export class Outbox {
       kept.named = true;
       if (kept.user === user) continue;
       kept.user = user;
-      this.keeper?.put(stored(kept));
+      this.save(kept);
     }
     const back = this.dropped;
     this.dropped = [];
@@ -137,7 +137,7 @@ export class Outbox {
     for (const kept of this.kept.values()) {
       if (kept.marked === null || kept.tried !== null) continue;
       kept.marked = null;
-      this.keeper?.put(stored(kept));
+      this.save(kept);
     }
   }
 
@@ -216,7 +216,7 @@ export class Outbox {
     this.cancelSweep?.();
     this.cancelSweep = null;
     this.waiting = [];
-    const stays = this.keeper?.lasting ? [...this.kept.keys()] : [];
+    const stays = this.keeper?.lasting ? [...this.kept.values()].filter(({ lasting }) => lasting).map(({ id }) => id) : [];
     void this.keeper?.close();
     return stays;
   }
@@ -257,7 +257,7 @@ export class Outbox {
       return true;
     }
     if (repliesSoon(frame) && this.due.size >= DEFAULT_CONFIG.window) return false;
-    if (kept && this.keeper && kept.marked === null) {
+    if (kept?.lasting && this.keeper && kept.marked === null) {
       this.mark(this.keeper);
       return false;
     }
@@ -284,9 +284,9 @@ export class Outbox {
   private mark(keeper: Keeper): void {
     const now = this.clock.date();
     for (const { kept } of this.waiting.slice(0, DEFAULT_CONFIG.window - this.due.size)) {
-      if (!kept || kept.marked !== null || !this.isMine(kept)) continue;
+      if (!kept?.lasting || kept.marked !== null || !this.isMine(kept)) continue;
       kept.marked = now;
-      keeper.put(stored(kept));
+      this.save(kept);
     }
     this.marking = true;
     void keeper.saved().then(() => {
@@ -310,11 +310,12 @@ export class Outbox {
     return tooLate(kept, history, this.bounds, this.clock);
   }
 
-  private make(frame: Frame & { id: string }, bytes: number): Kept {
+  private make(frame: Frame & { id: string }, bytes: number, keep: Keep): Kept {
     const since = (this.lastSince = Math.max(this.lastSince, this.clock.date()));
     const named = this.user !== null;
     const user = this.user ?? this.probably;
-    return { id: frame.id, frame, bytes, since, n: ++this.made, user, named, tried: null, marked: null, restored: false, given: false };
+    const about = { tried: null, marked: null, restored: false, lasting: keep === 'store', given: false };
+    return { id: frame.id, frame, bytes, since, n: ++this.made, user, named, ...about };
   }
 
   private full(bytes: number): CrosspointError | null {
@@ -326,6 +327,10 @@ export class Outbox {
   private enter(kept: Kept): void {
     this.kept.set(kept.id, kept);
     this.keptBytes += kept.bytes;
+  }
+
+  private save(kept: Kept): void {
+    if (kept.lasting) this.keeper?.put(stored(kept));
   }
 
   private forget(kept: Kept): void {

@@ -51,9 +51,9 @@ export class Seats {
         if (frame.type === 'hub:leave') return this.leave(frame, done as (data: unknown) => void) as Promise<T>;
         return wire.call<T>(frame, timed, done);
       },
-      publish: (frame) => {
+      publish: (frame, keep) => {
         if (frame.echo === false) this.mute(frame);
-        return wire.publish(frame);
+        return wire.publish(frame, keep);
       },
       position: () => this.seats.get(room)?.text ?? null,
     };
