@@ -4,3 +4,4 @@ mod certificates;
 mod datagrams;
 mod door;
 mod ends;
+mod plain;
