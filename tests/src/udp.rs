@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -109,19 +110,20 @@ async fn run(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
     let mut packet = vec![0; PACKET_BYTES];
     loop {
         let Ok((len, client)) = socket.recv_from(&mut packet).await else { continue };
-        if !clients.contains_key(&client) {
-            let Some(upstream) = shared.rules.lock().upstream else { continue };
-            let Ok(own) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { continue };
-            if own.connect(upstream).await.is_err() {
-                continue;
+        let (own, count) = match clients.entry(client) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let Some(upstream) = shared.rules.lock().upstream else { continue };
+                let Ok(own) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await else { continue };
+                if own.connect(upstream).await.is_err() {
+                    continue;
+                }
+                let own = Arc::new(own);
+                readers.spawn(back(own.clone(), socket.clone(), client, shared.clone()));
+                place.insert((own, 0))
             }
-            let own = Arc::new(own);
-            readers.spawn(back(own.clone(), socket.clone(), client, shared.clone()));
-            clients.insert(client, (own, 0));
-        }
-        if let Some((own, count)) = clients.get_mut(&client)
-            && shared.passes(|rules| rules.up, count)
-        {
+        };
+        if shared.passes(|rules| rules.up, count) {
             // A packet that can't be sent is lost, as packets are.
             let _ = own.send(&packet[..len]).await;
         }
