@@ -41,6 +41,7 @@ fn config(outbox_bytes_max: usize) -> HubConfig {
         resume_ms: 120_000,
         drain_ms: 50,
         heartbeat_ms: 60_000,
+        connects_per_s: 0,
         ..Limits::default()
     };
     let all = Namespace { leave_delay_ms: 100, ..Namespace::default() };
