@@ -98,6 +98,31 @@ fn config_check_prints_what_is_in_force_or_what_is_wrong() {
 }
 
 #[test]
+fn config_check_looks_at_webtransport() {
+    let check = |settings: &[&str]| {
+        let sets = settings.iter().flat_map(|s| ["--set", s]);
+        let (code, _, err) = run(&["config", "check"].into_iter().chain(sets).collect::<Vec<_>>(), &[]);
+        (code, err)
+    };
+    let no_pem = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let (cert, key) = (
+        format!("transports.webtransport.tls_cert={no_pem}"),
+        format!("transports.webtransport.tls_key={no_pem}"),
+    );
+    let (code, err) = check(&[&cert, &key]);
+    assert!(code == 1 && err.contains("`transports.webtransport`") && err.contains(no_pem), "{err}");
+    assert_eq!(check(&[&cert, &key, "transports.webtransport.self_signed=true"]).0, 0);
+    let wrong = [
+        &cert,
+        "transports.webtransport.self_signed_s=1209601",
+        "transports.webtransport.rollout_percent=101",
+        "transports.webtransport.url=http://hub.example",
+    ];
+    let (code, err) = check(&wrong);
+    assert!(code == 1 && err.contains("4 errors"), "{err}");
+}
+
+#[test]
 fn the_file_is_found_by_flag_variable_or_name() {
     let path = std::env::temp_dir().join(format!("crosspoint-cli-{}.toml", std::process::id()));
     std::fs::write(&path, "threads = 3\n").unwrap();

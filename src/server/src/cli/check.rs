@@ -11,7 +11,8 @@ pub(super) fn check(options: &ConfigOptions) -> Result<(), Failure> {
     }
     if config.transports.webtransport.enabled {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        runtime.block_on(webtransport::check(&config))?;
+        let checked = runtime.block_on(webtransport::check(&config));
+        checked.map_err(|e| format!("`transports.webtransport`: {e}"))?;
     }
     let warnings: String = config.warnings().iter().map(|w| format!("warning: {w}\n")).collect();
     say(&format!("ok\n{warnings}\n{}", config.to_toml().trim_end()))
