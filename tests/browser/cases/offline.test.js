@@ -42,16 +42,16 @@ async function offline(proxy) {
 }
 
 /** A client in a page of the hub's. */
-async function begin(page, origin, room, { user = 'ada', offline = {} } = {}) {
+async function begin(page, origin, room, { user = 'ada', offline = {}, tabs = 'own' } = {}) {
   await page.goto(`${origin}/healthz`);
-  await page.evaluate(async ({ room, user, offline }) => {
+  await page.evaluate(async ({ room, user, offline, tabs }) => {
     const { connect } = await import('/sdk/crosspoint.js');
-    const client = connect(location.origin, { user, backoff: { max_ms: 300 }, offline: { store: 'indexeddb', ...offline } });
+    const client = connect(location.origin, { user, tabs, backoff: { max_ms: 300 }, offline: { store: 'indexeddb', ...offline } });
     Object.assign(window, { client, room: client.room(room), statuses: [], errors: [], got: [] });
     client.on('status', ({ id, status, error }) => window.statuses.push([id, status, error?.code]));
     client.on('error', (error) => window.errors.push([error.code, error.message]));
     window.room.on('m', ({ data }) => window.got.push(data));
-  }, { room, user, offline });
+  }, { room, user, offline, tabs });
 }
 
 const joinRoom = (page) => page.evaluate(() => void window.room.join());
@@ -166,26 +166,29 @@ test('two tabs keep their own; what one leaves behind, closed or crashed, the ot
   await emptied(one);
 });
 
-test('two tabs reload and come back at the same moment', async () => {
-  const proxy = await proxied();
-  const seen = await witness('plain:both');
-  const context = await browser.newContext();
-  open.push(() => context.close());
-  const pages = await Promise.all([context.newPage(), context.newPage()]);
-  for (const [i, page] of pages.entries()) {
-    await begin(page, proxy.origin, 'plain:both');
-    await joinRoom(page);
-    await publish(page, RANGE(i * 100, i * 100 + 100));
-  }
-  await Promise.all(pages.map((page) => begin(page, proxy.origin, 'plain:both')));
-  await Promise.all(pages.map(joinRoom));
-  await proxy.set({});
-  await until(async () => (await seen.got()).length >= 200, 'all came');
-  for (const page of pages) await emptied(page);
-  const got = await seen.got();
-  for (const from of [0, 100]) assert.deepEqual(got.filter((n) => n >= from && n < from + 100), RANGE(from, from + 100));
-  await seen.saw(got);
-});
+for (const tabs of ['own', 'shared']) {
+  test(`two tabs reload and come back at the same moment (links: ${tabs})`, async () => {
+    const proxy = await proxied();
+    const room = `plain:both-${tabs}`;
+    const seen = await witness(room);
+    const context = await browser.newContext();
+    open.push(() => context.close());
+    const pages = await Promise.all([context.newPage(), context.newPage()]);
+    for (const [i, page] of pages.entries()) {
+      await begin(page, proxy.origin, room, { tabs });
+      await joinRoom(page);
+      await publish(page, RANGE(i * 100, i * 100 + 100));
+    }
+    await Promise.all(pages.map((page) => begin(page, proxy.origin, room, { tabs })));
+    await Promise.all(pages.map(joinRoom));
+    await proxy.set({});
+    await until(async () => (await seen.got()).length >= 200, async () => `200 came, not ${(await seen.got()).length}`);
+    for (const page of pages) await emptied(page);
+    const got = await seen.got();
+    for (const from of [0, 100]) assert.deepEqual(got.filter((n) => n >= from && n < from + 100), RANGE(from, from + 100));
+    await seen.saw(got);
+  });
+}
 
 test('the whole browser is closed and started again', async () => {
   const proxy = await proxied();
