@@ -219,3 +219,13 @@ test('bytes, volatile events and messages to the user pass between tabs', async 
   await Promise.all([got(first, 3), got(second, 3)]);
   for (const tab of [first, second]) assert.deepEqual(await tab.ask(() => window.got), ['true 1,2,3 false', '7 true', 'message Alice']);
 });
+
+test('after a silence the leader makes sure that it leads; what others ask for meanwhile happens all the same', async (t) => {
+  const { bob, first, second } = await three(t, 'hall');
+  for (const tab of [bob, first, second]) await join(tab, 'burst');
+  // The silence is what is tested: a leader's lease is shorter.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const burst = [1, 2, 3, 4, 5].map((n) => `n${n}`);
+  await second.ask((burst) => burst.forEach((text) => void window.tab.client.room('burst').publish('say', text)), burst);
+  for (const tab of [bob, first, second]) await sees(tab, 'burst', burst);
+});

@@ -42,6 +42,8 @@ export class Group {
   private at = 0;
   private latest = 0;
   private asks = 0;
+  /** What each follower has asked this leader for; some of it may have to wait until it happens. */
+  private readonly taken = new Map<string, number>();
   /** Asked for, and not seen to happen yet. */
   private unseen: { n: number; ask: Ask }[] = [];
   private bus: Bus | null = null;
@@ -224,6 +226,7 @@ export class Group {
     this.sureAt = this.clock.now();
     this.bus?.post({ k: 'lead', term: this.term, from });
     this.deaths = new AbortController();
+    this.taken.clear();
     this.hooks.lead(alone);
     for (const tab of this.others) this.awaitDeath(tab);
     const mine = this.unseen;
@@ -259,7 +262,9 @@ export class Group {
     hold(this.lockOf(tab), { signal }).then(
       (release) => {
         release?.();
-        if (this.leads && !signal.aborted) this.hooks.gone(tab);
+        if (!this.leads || signal.aborted) return;
+        this.taken.delete(tab);
+        this.hooks.gone(tab);
       },
       () => {},
     );
@@ -356,8 +361,12 @@ export class Group {
 
   private askedBy(tab: string, n: number, ask: Ask): void {
     const heard = this.hooks.heard(tab);
+    if (heard === undefined) return;
+    const taken = Math.max(heard, this.taken.get(tab) ?? 0);
     // What was asked while nobody led comes first: it is asked again.
-    if (heard !== undefined && n === heard + 1) this.hooks.asked(ask, [tab, n]);
+    if (n !== taken + 1) return;
+    this.taken.set(tab, n);
+    this.hooks.asked(ask, [tab, n]);
   }
 
   private pinged(tab: string, visible: boolean): void {
