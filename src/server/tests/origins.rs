@@ -33,6 +33,7 @@ async fn preflights_are_answered_for_known_origins() {
             (StatusCode::NO_CONTENT, APP)
         );
         assert_eq!(answer.header("access-control-allow-credentials"), "true");
+        assert_eq!(answer.header("timing-allow-origin"), APP);
         assert!(answer.header("access-control-allow-methods").contains("POST"));
         assert!(answer.header("access-control-allow-headers").contains("Authorization"));
         let vary: Vec<_> = answer.headers.get_all("vary").iter().collect();

@@ -121,6 +121,23 @@ test('a request goes to the tab that handles its type; a tab that goes leaves an
   assert.equal(shares.table.requests.get('4'), 'a');
 });
 
+test('a new session repeats what the hub still knows by its id, and what it has not got', () => {
+  const shares = new Shares();
+  const publish: Frame = { type: 'm', room: 'r', id: 'p' };
+  shares.given(1_000, publish);
+  shares.given(50_000, publish);
+  shares.given(1_000, { type: 'm', to: 'user:u', id: 'u' });
+  shares.given(1_000, { type: 'm', room: 'r', id: 'answered' });
+  shares.given(1_000, { type: 'hub:join', room: 'r', id: 'j' });
+  shares.observe({ type: 'hub:reply', id: 'answered' }, 'a');
+  assert.deepEqual([...shares.table.given.keys()], ['p', 'u']);
+  assert.equal(shares.mayRepeat(100_000, publish, false), true);
+  assert.equal(shares.mayRepeat(100_000, { type: 'm', to: 'user:u', id: 'u' }, false), false);
+  assert.equal(shares.mayRepeat(10_000_000, publish, true), true);
+  assert.equal(shares.mayRepeat(10_000_000, { type: 'hub:join', room: 'r', id: 'j' }, false), true);
+  assert.equal(shares.mayRepeat(120_000, publish, false), false);
+});
+
 test('a seat holds what comes until its tab is in, then passes what is newer', () => {
   const seat = new Seat('r', '1', {});
   const event = (offset: number): Frame => ({ type: 'm', room: 'r', offset, id: `i${offset}` });

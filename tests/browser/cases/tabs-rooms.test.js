@@ -229,3 +229,60 @@ test('after a silence the leader makes sure that it leads; what others ask for m
   await second.ask((burst) => burst.forEach((text) => void window.tab.client.room('burst').publish('say', text)), burst);
   for (const tab of [bob, first, second]) await sees(tab, 'burst', burst);
 });
+
+test('a service and a watch are let go of after the last tab that has them', async (t) => {
+  const { bob, first, second } = await three(t, 'hall');
+  const session = await bob.session();
+  for (const tab of [first, second]) {
+    await tab.ask((session) => {
+      window.ended = [];
+      window.tab.client.on('ended', (end) => window.ended.push(end.session));
+      return window.tab.client.watch(session);
+    }, session);
+  }
+  await first.ask((session) => window.tab.client.unwatch(session), session);
+  await bob.ask(() => window.tab.client.close());
+  await until(async () => (await second.ask(() => window.ended)).includes(session), () => second.story('hears that Bob is gone'));
+  assert.deepEqual(await first.ask(() => window.ended), []);
+});
+
+test('the last tab that closes ends the session', async (t) => {
+  const { bob, first, second } = await three(t, 'hall');
+  await join(bob, 'end', { presence: true });
+  await join(second, 'end');
+  await first.close();
+  await say(second, 'end', 'alone');
+  await until(async () => (await seen(bob, 'end')).includes('alone'), () => bob.story('hears Alice'));
+  assert.equal((await seen(bob, 'end')).includes('-alice'), false);
+  await second.page.close({ runBeforeUnload: false });
+  // Long before the session would expire.
+  await until(async () => (await seen(bob, 'end')).includes('-alice'), () => bob.story('sees Alice leave'), 15_000);
+});
+
+test('a worker shares with the tabs', async (t) => {
+  const { bob, first, second } = await three(t, 'hall');
+  await join(bob, 'work');
+  const worked = await second.ask(async () => {
+    const code = `import { connect } from '${location.origin}/sdk/crosspoint.js';
+      const client = connect('${location.origin}', { user: 'alice', tabs: 'shared' });
+      const room = client.room('work');
+      room.on('say', ({ data }) => postMessage(data));
+      await room.join();
+      postMessage(client.session);
+      await room.publish('say', 'from the worker');`;
+    window.said = [];
+    const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })), { type: 'module' });
+    return new Promise((resolve) => {
+      worker.onmessage = ({ data }) => {
+        resolve(data);
+        window.said.push(data);
+      };
+    });
+  });
+  assert.equal(worked, await first.session());
+  await until(async () => (await seen(bob, 'work')).includes('from the worker'), () => bob.story('hears the worker'));
+  await first.close();
+  await say(bob, 'work', 'to the worker');
+  await until(async () => (await second.ask(() => window.said)).includes('to the worker'), () => second.story('is told by its worker'));
+  assert.deepEqual(await second.ask(() => window.said.slice(1)), ['from the worker', 'to the worker']);
+});

@@ -63,14 +63,20 @@ export function bySince(a: { since: number; n: number }, b: { since: number; n: 
   return a.since - b.since || a.n - b.n;
 }
 
+/** How long the hub surely knows whether it has got this frame (ms). */
+export function knownMs({ room }: Frame, history: boolean): number {
+  return room === undefined ? MESSAGE_KNOWN_MS : history ? Infinity : PUBLISH_KNOWN_MS;
+}
+
+export function doubtful(): CrosspointError {
+  return new CrosspointError('timeout', 'it was sent, its link was lost, and the hub may no longer know whether it had come');
+}
+
 /** Why it must not be sent (again), if so. `history`: its room has one. */
 export function tooLate(kept: Kept, history: boolean, { maxAgeMs }: Bounds, clock: Clock): CrosspointError | null {
   const now = clock.date();
   if (kept.tried !== null) {
-    const knownMs = kept.frame.room === undefined ? MESSAGE_KNOWN_MS : history ? Infinity : PUBLISH_KNOWN_MS;
-    if (now - kept.tried > knownMs) {
-      return new CrosspointError('timeout', 'it was sent, its link was lost, and the hub may no longer know whether it had come');
-    }
+    if (now - kept.tried > knownMs(kept.frame, history)) return doubtful();
   }
   return now - kept.since > maxAgeMs ? new CrosspointError('timeout', `it could not be sent for ${maxAgeMs} ms`) : null;
 }

@@ -6,16 +6,18 @@ import type { TransportName } from '../links/link.js';
 import { baseUrl } from '../negotiate.js';
 import type { Handler } from '../requests.js';
 import type { Wire } from '../room.js';
+import { record } from '../session/types.js';
 import type { JoinResult, Options } from '../types.js';
 import { Seats } from './seats.js';
 import { Shared, sharedClock } from './shared.js';
+import type { Held } from './shares.js';
 
 /** A client whose session is shared with those of other tabs. */
 export class SharedClient extends ClientImpl {
   override readonly debug = { killLink: () => this.killLink() };
   private readonly shared: Shared;
   private readonly seats: Seats;
-  private readonly attached = new Set<string>();
+  private readonly held = new Set<Held>();
 
   constructor(url: string, options: Options) {
     let seats: Seats | null = null;
@@ -38,6 +40,10 @@ export class SharedClient extends ClientImpl {
     const own = super.hooks();
     return {
       ...own,
+      renewed: () => {
+        this.held.clear();
+        own.renewed();
+      },
       rejoined: (room, data) => {
         const result = this.seats.rejoined(room, data as JoinResult);
         if (result) own.rejoined(room, result);
@@ -58,6 +64,7 @@ export class SharedClient extends ClientImpl {
     const { room, request } = frame;
     if (room !== undefined && !this.seats.takes(frame)) return;
     if (room === undefined && request !== undefined && !this.shared.isMine(request)) return;
+    if (frame.type === 'hub:ended' && !this.held.delete(`session ${record(frame.data)?.session}`)) return;
     super.take(frame);
   }
 
@@ -71,20 +78,20 @@ export class SharedClient extends ClientImpl {
     };
   }
 
-  override async attach(service: string): Promise<void> {
-    const { shared } = this;
-    await super.attach(service);
-    this.attached.add(service);
-    shared.want({ op: 'attach', tab: shared.me, service });
+  override attach(service: string): Promise<void> {
+    return this.hold(`service ${service}`, super.attach(service));
   }
 
   override async detach(service: string): Promise<void> {
-    const { core, shared } = this;
-    if (!this.attached.delete(service)) return super.detach(service);
-    const id = core.nextId();
-    const detached = core.pending.add<void>(id, {});
-    shared.want({ op: 'detach', tab: shared.me, service, id });
-    await detached;
+    await (this.drop(`service ${service}`) ?? super.detach(service));
+  }
+
+  override watch(session: string): Promise<void> {
+    return this.hold(`session ${session}`, super.watch(session));
+  }
+
+  override async unwatch(session: string): Promise<void> {
+    await (this.drop(`session ${session}`) ?? super.unwatch(session));
   }
 
   override async moveTo(transport: TransportName): Promise<void> {
@@ -102,6 +109,29 @@ export class SharedClient extends ClientImpl {
     await super.refresh(token);
   }
 
+  private async hold(what: Held, held: Promise<void>): Promise<void> {
+    const { shared } = this;
+    // What is watched may end right behind the reply.
+    this.held.add(what);
+    try {
+      await held;
+    } catch (error) {
+      this.held.delete(what);
+      throw error;
+    }
+    shared.want({ op: 'hold', tab: shared.me, what });
+  }
+
+  /** Others may hold it, too: the session lets go after the last. */
+  private drop(what: Held): Promise<void> | null {
+    const { core, shared } = this;
+    if (!this.held.delete(what)) return null;
+    const id = core.nextId();
+    const dropped = core.pending.add<void>(id, {});
+    shared.want({ op: 'drop', tab: shared.me, what, id });
+    return dropped;
+  }
+
   private killLink(): void {
     this.shared.call('killLink').catch(() => {});
   }
@@ -111,7 +141,7 @@ export class SharedClient extends ClientImpl {
     const { core, shared } = this;
     for (const frame of unanswered) if (core.pending.has(frame.id!)) core.driver.input({ op: 'send', frame });
     for (const type of this.requests.types()) shared.want({ op: 'handle', tab: shared.me, type, on: true });
-    for (const service of this.attached) shared.want({ op: 'attach', tab: shared.me, service });
+    for (const what of this.held) shared.want({ op: 'hold', tab: shared.me, what });
     this.seats.returned();
   }
 }

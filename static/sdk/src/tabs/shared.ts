@@ -1,3 +1,4 @@
+import { Backoff } from '../backoff.js';
 import { systemClock, type Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
 import type { Connected, Connector, ConnectorHooks } from '../connector.js';
@@ -5,9 +6,9 @@ import type { Core } from '../core.js';
 import type { Gate } from '../driver.js';
 import { encodeText, frameOf, isCounted, isLinkFrame, type Frame } from '../frame.js';
 import type { TransportName } from '../links/link.js';
+import { doubtful } from '../offline/kept.js';
 import { queueFull } from '../offline/outbox.js';
 import type { PageHooks } from '../page.js';
-import { Backoff } from '../backoff.js';
 import { DEFAULT_CONFIG, type Input, type LinkId, type Output } from '../session/types.js';
 import type { Options } from '../types.js';
 import { Calls, type CallName } from './calls.js';
@@ -54,6 +55,9 @@ export class Shared implements Tie, Gate {
   /** What waits until this tab is sure to lead. */
   private stalled: Stalled[] | null = null;
   private running = false;
+  private now = 0;
+  /** Own frames that a new session doesn't send again. */
+  private dropped: string[] = [];
   private cancelQuiet: (() => void) | null = null;
   private unwatch: () => void = () => {};
 
@@ -114,6 +118,14 @@ export class Shared implements Tie, Gate {
     this.start();
   }
 
+  again(frame: Frame): boolean {
+    const { core, shares } = this;
+    const history = core.driver.machine.room(frame.room ?? '')?.history === true;
+    const again = shares.mayRepeat(this.now, frame, history);
+    if (!again) this.dropped.push(frame.id!);
+    return again;
+  }
+
   leave(): boolean {
     const { group } = this;
     this.unwatch();
@@ -164,6 +176,7 @@ export class Shared implements Tie, Gate {
         break;
       case 'welcomed':
         this.fresh = false;
+        if (!output.resumed) shares.renewed();
         break;
       case 'close':
         if (!this.leads) break;
@@ -264,6 +277,7 @@ export class Shared implements Tie, Gate {
 
   private apply({ now, by, share, inputs = [], hook, forget, inherit }: Entry): boolean {
     const { core, shares } = this;
+    this.now = now;
     if (by) shares.table.heard.set(...by);
     if (inherit) core.driver.machine.inherit();
     if (forget) core.driver.machine.forget();
@@ -273,15 +287,20 @@ export class Shared implements Tie, Gate {
       else if (share.op === 'token') core.tokens.set(share.token);
       else this.hooks.shared(share);
       // Where others stay, the hub is not asked.
-      const answered = share.op === 'exit' || share.op === 'detach';
+      const answered = share.op === 'exit' || share.op === 'drop';
       if (answered && inputs.length === 0) core.pending.settle({ type: 'hub:reply', id: share.id, data: {} });
     }
     let taken = true;
     for (const input of inputs) {
       taken = this.feed(now, input);
+      if (!taken && input.op === 'send') shares.table.given.delete(input.frame.id ?? '');
       if (!taken && input.op === 'send' && input.frame.id !== undefined && (share || by?.[0] === this.me)) {
         core.pending.fail(input.frame.id, queueFull(DEFAULT_CONFIG.queue_max));
       }
+    }
+    for (const id of this.dropped.splice(0)) {
+      core.pending.fail(id, doubtful());
+      core.outbox.answered({ type: 'hub:error', id });
     }
     if (hook) this.said(hook[0], hook[1].map(unpack));
     return taken;
@@ -289,6 +308,7 @@ export class Shared implements Tie, Gate {
 
   private feed(now: number, input: Input): boolean {
     const { core } = this;
+    if (input.op === 'send') this.shares.given(now, input.frame);
     if (input.op === 'hello') this.greeted = input.link;
     if (input.op === 'frame' && !this.leads) {
       if (input.frame.type === 'hub:welcome') core.driver.lastWelcome = input.frame;

@@ -1,4 +1,5 @@
 import type { Frame } from '../frame.js';
+import { knownMs } from '../offline/kept.js';
 
 /** What one tab wants of the session that all share. `id` is that of the frame that the hub answers, where it is asked. */
 export type ShareOp =
@@ -7,10 +8,13 @@ export type ShareOp =
   | { op: 'enter'; tab: string; room: string; id: string; presence: boolean; state?: unknown }
   | { op: 'exit'; tab: string; room: string; id: string }
   | { op: 'handle'; tab: string; type: string; on: boolean }
-  | { op: 'attach'; tab: string; service: string }
-  | { op: 'detach'; tab: string; service: string; id: string }
+  /** A service that it acts for, or a session that it watches. */
+  | { op: 'hold'; tab: string; what: Held }
+  | { op: 'drop'; tab: string; what: Held; id: string }
   | { op: 'allow'; transports: string[] }
   | { op: 'token'; token: string };
+
+export type Held = `service ${string}` | `session ${string}`;
 
 interface SharedRoom {
   tabs: string[];
@@ -26,8 +30,10 @@ export interface Table {
   heard: Map<string, number>;
   rooms: Map<string, SharedRoom>;
   handlers: Map<string, string[]>;
-  services: Map<string, string[]>;
+  held: Map<Held, string[]>;
   requests: Map<string, string>;
+  /** When publishes and messages to users, by their ids, were given to the session. */
+  given: Map<string, number>;
   allowed: string[] | null;
   token: string | null;
 }
@@ -46,10 +52,8 @@ export class Shares {
         return this.planEnter(op, position);
       case 'exit':
         return this.isLast(this.table.rooms.get(op.room)?.tabs, op.tab) ? [{ type: 'hub:leave', room: op.room, id: op.id }] : [];
-      case 'detach':
-        return this.isLast(this.table.services.get(op.service), op.tab)
-          ? [{ type: 'hub:detach', data: { service: op.service }, id: op.id }]
-          : [];
+      case 'drop':
+        return this.isLast(this.table.held.get(op.what), op.tab) ? [{ ...release(op.what), id: op.id }] : [];
       case 'gone':
         return this.planGone(op.tab);
       default:
@@ -77,11 +81,11 @@ export class Shares {
         if (op.on) add(table.handlers, op.type, op.tab);
         else drop(table.handlers, op.type, op.tab, (tabs) => tabs);
         break;
-      case 'attach':
-        add(table.services, op.service, op.tab);
+      case 'hold':
+        add(table.held, op.what, op.tab);
         break;
-      case 'detach':
-        drop(table.services, op.service, op.tab, (tabs) => tabs);
+      case 'drop':
+        drop(table.held, op.what, op.tab, (tabs) => tabs);
         break;
       case 'allow':
         table.allowed = op.transports;
@@ -93,13 +97,14 @@ export class Shares {
 
   /** A frame came from the hub. Returns the room whose join it answers. */
   observe(frame: Frame, leader: string): { room: string; id: string; good: boolean } | null {
-    const { rooms, requests, handlers } = this.table;
+    const { rooms, requests, handlers, given } = this.table;
     const { id, request } = frame;
     if (request !== undefined) {
-      requests.set(request, (handlers.get(frame.type) ?? handlers.get('*'))?.[0] ?? leader);
+      requests.set(request, handlers.get(frame.type)?.[0] ?? leader);
       if (requests.size > REQUESTS_MAX) requests.delete(requests.keys().next().value!);
     }
     if (id === undefined || (frame.type !== 'hub:reply' && frame.type !== 'hub:error')) return null;
+    given.delete(id);
     for (const [room, shared] of rooms) {
       if (shared.joining !== id) continue;
       const good = frame.type === 'hub:reply';
@@ -108,6 +113,25 @@ export class Shares {
       return { room, id, good };
     }
     return null;
+  }
+
+  /** A new session acts for no service, and watches nobody. */
+  renewed(): void {
+    this.table.held.clear();
+  }
+
+  /** The session takes a frame. */
+  given(now: number, { id, room, to, type }: Frame): void {
+    const once = room !== undefined ? !type.startsWith('hub:') : to?.startsWith('user:');
+    if (id !== undefined && once && !this.table.given.has(id)) this.table.given.set(id, now);
+  }
+
+  /** Whether the hub surely knows by a frame's id if it has got it before. What it may not know is forgotten. */
+  mayRepeat(now: number, frame: Frame, history: boolean): boolean {
+    const given = this.table.given.get(frame.id ?? '');
+    if (given === undefined || now - given <= knownMs(frame, history)) return true;
+    this.table.given.delete(frame.id!);
+    return false;
   }
 
   /** A frame goes to the hub. */
@@ -147,12 +171,12 @@ export class Shares {
   }
 
   private planGone(tab: string): Frame[] {
-    const { rooms, services, requests } = this.table;
+    const { rooms, held, requests } = this.table;
     const frames: Frame[] = [];
     const error = { code: 'not_found', message: 'the tab that was to answer has closed' };
     for (const [request, of] of requests) if (of === tab) frames.push({ type: 'hub:answer', request, error });
     for (const [room, { tabs }] of rooms) if (this.isLast(tabs, tab)) frames.push({ type: 'hub:leave', room });
-    for (const [service, tabs] of services) if (this.isLast(tabs, tab)) frames.push({ type: 'hub:detach', data: { service } });
+    for (const [what, tabs] of held) if (this.isLast(tabs, tab)) frames.push(release(what));
     return frames;
   }
 
@@ -161,7 +185,8 @@ export class Shares {
     table.tabs = table.tabs.filter((other) => other !== tab);
     table.heard.delete(tab);
     for (const room of [...table.rooms.keys()]) drop(table.rooms, room, tab, ({ tabs }) => tabs);
-    for (const map of [table.handlers, table.services]) for (const key of [...map.keys()]) drop(map, key, tab, (tabs) => tabs);
+    for (const type of [...table.handlers.keys()]) drop(table.handlers, type, tab, (tabs) => tabs);
+    for (const what of [...table.held.keys()]) drop(table.held, what, tab, (tabs) => tabs);
     for (const [request, of] of [...table.requests]) if (of === tab) table.requests.delete(request);
   }
 
@@ -172,7 +197,7 @@ export class Shares {
 
 export function emptyTable(): Table {
   return {
-    tabs: [], heard: new Map(), rooms: new Map(), handlers: new Map(), services: new Map(), requests: new Map(), allowed: null, token: null,
+    tabs: [], heard: new Map(), rooms: new Map(), handlers: new Map(), held: new Map(), requests: new Map(), given: new Map(), allowed: null, token: null,
   };
 }
 
@@ -181,12 +206,17 @@ function upgradeId(id: string): string {
   return `${id}+`;
 }
 
-function add(map: Map<string, string[]>, key: string, tab: string): void {
+function release(what: Held): Frame {
+  const name = what.slice(what.indexOf(' ') + 1);
+  return what.startsWith('service ') ? { type: 'hub:detach', data: { service: name } } : { type: 'hub:unwatch', data: { session: name } };
+}
+
+function add<K>(map: Map<K, string[]>, key: K, tab: string): void {
   const tabs = map.get(key) ?? [];
   if (!tabs.includes(tab)) map.set(key, [...tabs, tab]);
 }
 
-function drop<T>(map: Map<string, T>, key: string, tab: string, tabsOf: (value: T) => string[]): void {
+function drop<K, T>(map: Map<K, T>, key: K, tab: string, tabsOf: (value: T) => string[]): void {
   const value = map.get(key);
   if (value === undefined) return;
   const tabs = tabsOf(value);

@@ -1,5 +1,6 @@
 import type { Connector, ConnectorHooks } from '../connector.js';
 import type { Core } from '../core.js';
+import type { Frame } from '../frame.js';
 import type { TransportName } from '../links/link.js';
 import type { PageHooks } from '../page.js';
 
@@ -14,6 +15,8 @@ export interface Tie {
   pageHooks(hooks: PageHooks): PageHooks;
   /** The client is complete: begins. */
   bind(core: Core, connector: Connector): void;
+  /** Whether a new session begins with this frame, which the last one left unanswered. */
+  again(frame: Frame): boolean;
   /** This tab leaves the others. `false`: there are none, the session ends with it. */
   leave(): boolean;
 }
