@@ -7,6 +7,7 @@ mod detour;
 mod moving;
 mod outcome;
 mod racing;
+mod renewal;
 mod replies;
 mod reporting;
 
@@ -23,11 +24,12 @@ use crosspoint_core::client::{Client as Machine, ClientConfig, Input, LinkId, Qu
 use crosspoint_core::{Code, Fault};
 use detour::Detour;
 use moving::Moving;
+use renewal::Renewal;
 use replies::Replies;
 use reporting::Reporting;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -49,11 +51,13 @@ pub(crate) struct Driver {
     last_link: LinkId,
     link_events: mpsc::Sender<(LinkId, LinkEvent)>,
     post_bytes_max: Arc<AtomicUsize>,
+    post_factor: Arc<AtomicU32>,
     /// Links on their way out.
     closing: JoinSet<()>,
     connect: Connect,
     detour: Detour,
     moving: Moving,
+    renewal: Renewal,
     reporting: Reporting,
     replies: Replies,
     status: watch::Sender<Status>,
@@ -79,7 +83,8 @@ impl Driver {
         let options = &shared.options;
         // The places that `Shared` gives out are what bounds the queue; joins of the machine's own may come on top.
         let beat_ms = millis(options.beat);
-        let config = ClientConfig { queue_max: usize::MAX, beat_ms, ..ClientConfig::default() };
+        let welcome_ms = millis(options.connect_timeout);
+        let config = ClientConfig { queue_max: usize::MAX, beat_ms, welcome_ms, ..ClientConfig::default() };
         let driver = Driver {
             detour: Detour::new(base.clone()),
             base,
@@ -90,9 +95,11 @@ impl Driver {
             last_link: 0,
             link_events,
             post_bytes_max: Arc::new(AtomicUsize::new(POST_BYTES)),
+            post_factor: Arc::new(AtomicU32::new(1)),
             closing: JoinSet::new(),
             connect: Connect::new(options),
             moving: Moving::new(),
+            renewal: Renewal::new(),
             reporting: Reporting::default(),
             replies: Replies::default(),
             status,
@@ -132,6 +139,7 @@ impl Driver {
                     happened.drain(..).for_each(|(id, event)| self.link_event(id, event));
                 }
                 prepared = connect::prepared(&mut self.connect.attempt) => self.prepared(prepared),
+                answer = self.renewal.answer() => self.renewed(answer),
                 () = alarm.as_mut() => {
                     armed = u64::MAX;
                     self.tick(stalled);
@@ -147,7 +155,8 @@ impl Driver {
         if stalled {
             return machine;
         }
-        machine.min(self.connect.deadline()).min(self.moving.deadline()).min(self.reporting.deadline())
+        let moving = self.moving.deadline().min(self.renewal.deadline());
+        machine.min(self.connect.deadline()).min(moving).min(self.reporting.deadline())
     }
 
     fn tick(&mut self, stalled: bool) {
@@ -160,6 +169,7 @@ impl Driver {
         if !stalled {
             self.connect_due(now);
             self.moving_due(now);
+            self.renewal_due(now);
             if self.reporting.deadline() <= now {
                 self.report(false);
             }
