@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use wtransport::endpoint::ConnectOptions;
 use wtransport::endpoint::endpoint_side::Client;
 use wtransport::tls::Sha256Digest;
@@ -45,7 +47,7 @@ impl Way {
     async fn session(&self) -> Session {
         let connection = within(self.endpoint.connect(&self.url)).await.unwrap();
         let (send, read) = connection.open_bi().await.unwrap().await.unwrap();
-        Session { connection, send, read }
+        Session { connection, send, read, held: vec![] }
     }
 
     /// One that has said hello.
@@ -63,6 +65,7 @@ struct Session {
     connection: Connection,
     send: SendStream,
     read: RecvStream,
+    held: Vec<u8>,
 }
 
 impl Session {
@@ -80,16 +83,19 @@ impl Session {
         self.message(text.len() as u32, text.as_bytes()).await;
     }
 
-    /// The next message; `None` at the end.
+    /// The next message; `None` at the end. Cancel safe.
     async fn next(&mut self) -> Option<Vec<u8>> {
-        within(async {
-            let mut head = [0; 4];
-            self.read.read_exact(&mut head).await.ok()?;
-            let mut body = vec![0; (u32::from_be_bytes(head) & 0x7fff_ffff) as usize];
-            self.read.read_exact(&mut body).await.ok()?;
-            Some(body)
-        })
-        .await
+        let mut piece = [0; 4096];
+        loop {
+            let head = self.held.first_chunk().map(|head| u32::from_be_bytes(*head) & 0x7fff_ffff);
+            let end = head.map_or(usize::MAX, |len| 4 + len as usize);
+            if self.held.len() >= end {
+                let rest = self.held.split_off(end);
+                return Some(std::mem::replace(&mut self.held, rest).split_off(4));
+            }
+            let n = within(self.read.read(&mut piece)).await.ok()??;
+            self.held.extend_from_slice(&piece[..n]);
+        }
     }
 
     /// Reads up to the end; the code of the last `hub:close`.
@@ -260,28 +266,52 @@ async fn streams_and_datagrams_without_end() {
 }
 
 /// Relays and clients live until the hub has given them up.
-static KEPT: Mutex<Vec<(UdpRelay, Way, Vec<Session>)>> = Mutex::new(vec![]);
+static KEPT: Mutex<Vec<(UdpRelay, Way)>> = Mutex::new(vec![]);
+
+/// Answers pings until it is time to go, and then says goodbye; the code it is answered with.
+async fn idle(mut session: Session, mut over: watch::Receiver<bool>) -> String {
+    loop {
+        tokio::select! {
+            next = session.next() => match next {
+                Some(text) if text.starts_with(b"{\"type\":\"hub:ping\"") => {
+                    session.say(json!({"type": "hub:pong", "data": {"received": 0}})).await;
+                }
+                Some(_) => {}
+                None => return String::new(),
+            },
+            _ = over.changed() => {
+                session.say(json!({"type": "hub:bye"})).await;
+                return session.closed().await;
+            }
+        }
+    }
+}
 
 async fn thousand(addr: SocketAddr) {
     let relay = UdpRelay::start().await.unwrap();
     relay.lead_to(addr);
     let (near, far) = (Way::to(addr).await, Way::to(addr).await);
     let far = Way { url: format!("https://{}/webtransport", relay.address()), ..far };
-    let (mut polite, mut vanishing) = (vec![], vec![]);
+    let (end, over) = watch::channel(false);
+    let mut polite = JoinSet::new();
     for n in 0..20 {
         let names = (0..25).map(|k| format!("u{}", n * 25 + k)).collect::<Vec<_>>();
-        polite.extend(join_all(names.iter().map(|name| near.user(name))).await);
-        vanishing.extend(join_all(names.iter().map(|name| far.user(name))).await);
+        for session in join_all(names.iter().map(|name| near.user(name))).await {
+            polite.spawn(idle(session, over.clone()));
+        }
+        for session in join_all(names.iter().map(|name| far.user(name))).await {
+            // These vanish: nobody waits for them.
+            tokio::spawn(idle(session, over.clone()));
+        }
     }
-    assert_eq!(polite.len() + vanishing.len(), 1_000);
-    let hello = Answer::of(addr, "GET", "/metrics", &[], b"").await.body;
-    assert!(hello.contains("crosspoint_webtransport_links 1000\n"));
+    let read = Answer::of(addr, "GET", "/metrics", &[], b"").await.body;
+    assert!(read.contains("crosspoint_webtransport_links 1000\n"));
     relay.set(Packets::Drop, Packets::Drop);
-    for mut session in polite {
-        session.say(json!({"type": "hub:bye"})).await;
-        assert_eq!(session.closed().await, "bye");
+    end.send_replace(true);
+    while let Some(code) = polite.join_next().await {
+        assert_eq!(code.unwrap(), "bye");
     }
-    KEPT.lock().unwrap().push((relay, far, vanishing));
+    KEPT.lock().unwrap().push((relay, far));
 }
 
 #[tokio::test]
