@@ -1,4 +1,5 @@
 import { asError, check } from './check.js';
+import { Beats } from './beats.js';
 import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import { Connector, type Connected, type ConnectorHooks } from './connector.js';
@@ -26,10 +27,6 @@ import type { ClientEvents, Counters, Options, State } from './types.js';
 
 /** How often the round-trip time is measured where no beats do (ms): with the usual heartbeat no further pings are due. */
 const RTT_EVERY_MS = 9_000;
-/** The pace of beats that is asked for, and that of a page that has been hidden for a while (ms). */
-const BEAT_MS = 2_500;
-const HIDDEN_BEAT_MS = 10_000;
-const HIDDEN_AFTER_MS = 30_000;
 /** How long polls wait where there are no beats (ms). */
 const POLL_WAIT_MS = 20_000;
 /** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
@@ -69,9 +66,7 @@ export class Core {
   private readonly allowed: Allowed;
   private readonly reports: Reports;
   private takesReports = false;
-  /** The page has been hidden for a while. */
-  private hidden = false;
-  private cancelHide: (() => void) | null = null;
+  private readonly beats: Beats;
   private readonly queueMax: number;
   private settle!: (error: CrosspointError | null) => void;
   private readonly unwatch: () => void;
@@ -127,6 +122,7 @@ export class Core {
       { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
       maker,
     );
+    this.beats = new Beats(clock, (beat_ms) => this.driver.input({ op: 'pace', beat_ms }));
     this.outbox = openOutbox(baseUrl(url), options, this.queueMax, clock, {
       pending: this.pending,
       emitter: this.emitter,
@@ -187,14 +183,14 @@ export class Core {
       freeze: () => this.freeze(),
       thaw: () => this.wake(),
       wake: () => this.wake(),
-      hidden: (hidden) => this.hide(hidden),
+      hidden: (hidden) => this.beats.hide(hidden),
       online: (online) => this.online(online),
       changed: (another) => {
         if (another) this.connector.networkChanged();
         this.wake(another);
       },
     }));
-    if (pageNow().hidden) this.hide(true);
+    if (pageNow().hidden) this.beats.hide(true);
     if (tie) tie.bind(this, this.connector);
     else queueMicrotask(() => this.connector.connect());
   }
@@ -308,21 +304,6 @@ export class Core {
 
   private pace(): LinkPace {
     return { silenceMs: this.driver.machine.beatMs || POLL_WAIT_MS, patienceMs: Math.max(2_000, 4 * (this.rtt ?? 0)) };
-  }
-
-  /** What nobody looks at may take longer to notice that its link is dead. */
-  private hide(hidden: boolean): void {
-    this.cancelHide?.();
-    this.cancelHide = null;
-    if (!hidden) {
-      if (this.hidden) this.driver.input({ op: 'pace', beat_ms: BEAT_MS });
-      this.hidden = false;
-      return;
-    }
-    this.cancelHide = this.clock.after(HIDDEN_AFTER_MS, () => {
-      this.hidden = true;
-      this.driver.input({ op: 'pace', beat_ms: HIDDEN_BEAT_MS });
-    });
   }
 
   private connected(how: Connected): void {
@@ -467,7 +448,7 @@ export class Core {
   /** What had to wait or be trusted while nobody looked is looked at now. */
   private wake(better = true): void {
     if (this.state !== 'connected') return this.connector.hurry();
-    this.probe();
+    this.beats.ask();
     if (better) this.moves.again();
   }
 
@@ -477,13 +458,8 @@ export class Core {
       this.connector.networkChanged();
       this.wake();
     } else if (this.state === 'connected') {
-      this.probe();
+      this.beats.ask();
     }
-  }
-
-  /** Asks the link for a sign of life now. */
-  private probe(): void {
-    this.driver.input({ op: 'pace', beat_ms: this.hidden ? HIDDEN_BEAT_MS : BEAT_MS });
   }
 
   private end(error: CrosspointError): void {
@@ -491,7 +467,7 @@ export class Core {
     this.driver.bye(false);
     this.cancelPing?.();
     this.cancelRenew?.();
-    this.cancelHide?.();
+    this.beats.stop();
     this.metrics.carriedBy(null);
     this.reports.stop();
     this.unwatch();
