@@ -1,5 +1,5 @@
 export default {
-  title: 'half-open: the hub’s end is gone, the client’s isn’t told',
+  title: "half-open: the hub's end is gone, the client's isn't told",
   why: 'A router that has restarted and lost its table.',
   wins: 'websocket',
   cut: 'half-open',

@@ -5,7 +5,7 @@ export function talker(connect, base, { user, room: name, options = {} }) {
   const client = connect(base, { user, ...options });
   const room = client.room(name);
   const log = [];
-  const counts = { received: 0, last: 0, doubled: 0, swapped: 0, sent: 0, refused: 0 };
+  const counts = { received: 0, last: 0, doubled: 0, swapped: 0, sent: 0, stored: 0, refused: 0 };
   const seen = new Set();
   const answers = new Map();
   let timer = null;
@@ -61,7 +61,7 @@ export function talker(connect, base, { user, room: name, options = {} }) {
         const until = base + ((performance.now() - due) * perSecond) / 1000;
         while (counts.sent < until) {
           counts.sent += 1;
-          void say('number', { n: counts.sent, padding }).then((stored) => stored || (counts.refused += 1));
+          void say('number', { n: counts.sent, padding }).then((stored) => (counts[stored ? 'stored' : 'refused'] += 1));
         }
       };
       timer = setInterval(tick, 1000 / perSecond);
