@@ -84,7 +84,7 @@ impl Hub {
             return Err(Code::SessionExpired.into());
         }
         let ticket = hello.ticket.as_ref();
-        if !ticket.is_some_and(|ticket| self.tickets.grant(self.clock.now(), ticket).is_some()) {
+        if ticket.is_none_or(|ticket| self.tickets.grant(self.clock.now(), ticket).is_none()) {
             self.admit()?;
         }
         self.renew(link, &cell, hello)?;
