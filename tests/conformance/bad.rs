@@ -47,6 +47,24 @@ pub(crate) async fn bad_frames_are_counted_and_answered(by: Adapter) {
     assert_eq!(hub.hub().stats().bad_frames as usize, no_frames().len());
 }
 
+pub(crate) async fn names_that_do_not_fit_are_answered_by_id(by: Adapter) {
+    let hub = open().await;
+    let mut link = by.joined(&hub, "alice", CHAT).await;
+    for bad in [
+        json!({"type": "x".repeat(129), "room": CHAT, "id": "1"}),
+        json!({"type": "n", "room": "r".repeat(257), "id": "2"}),
+        json!({"type": "hub:join", "room": "a\nb", "id": "3"}),
+        json!({"type": "n", "to": "x".repeat(301), "id": "4"}),
+    ] {
+        link.send(bad.clone()).await;
+        let got = link.next().await;
+        assert_eq!((got.kind(), &got["data"]["code"]), ("hub:error", &json!("bad_request")), "{bad}");
+        assert_eq!(got.json["id"], bad["id"]);
+    }
+    link.send(json!({"type": "hub:ping"})).await;
+    assert_eq!(link.find("hub:pong").await["data"]["received"], link.sent);
+}
+
 pub(crate) async fn too_many_bad_frames_close_the_link_and_not_the_session(by: Adapter) {
     let hub = start(|c| c.limits.bad_frames_max = 3).await;
     let (mut link, welcome) = by.hello(&hub, hello("alice")).await;

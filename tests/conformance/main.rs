@@ -62,7 +62,7 @@ each! {
             what_the_old_link_says_after_the_hello_is_not_counted back_and_forth_in_haste;
         beats: the_pace_is_agreed_and_changed beats_count_nothing_and_show_that_the_link_lives
             a_beat_before_the_hello_means_nothing;
-        bad: bad_frames_are_counted_and_answered too_many_bad_frames_close_the_link_and_not_the_session
+        bad: bad_frames_are_counted_and_answered names_that_do_not_fit_are_answered_by_id too_many_bad_frames_close_the_link_and_not_the_session
             a_link_that_begins_with_nonsense_is_closed link_frames_of_the_hub_may_not_be_said
             a_beat_of_another_shape_closes_the_link frames_up_to_the_limit_pass_and_larger_ones_do_not
             unknown_types_fail wrong_shapes_fail_and_say_where;

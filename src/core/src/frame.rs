@@ -111,9 +111,9 @@ pub enum FrameError {
     /// Not the JSON that a frame is.
     #[error("not a frame: {0}")]
     Json(String),
-    /// A field is empty, too long, or holds control characters.
+    /// A field is empty, too long, or holds control characters; with the frame's id, if that is none of it.
     #[error("`{0}` must have 1 to {1} bytes and no control characters")]
-    Length(&'static str, usize),
+    Length(&'static str, usize, Option<Box<str>>),
     /// A binary frame's header doesn't fit into it.
     #[error("a binary frame begins with the length of its header and the header")]
     Header,
@@ -200,29 +200,38 @@ impl Frame {
     /// # Errors
     /// [`FrameError::Length`].
     pub fn check(mut self) -> Result<Frame, FrameError> {
-        fn fits(name: &'static str, v: &Option<String>, max: usize) -> Result<(), FrameError> {
-            match v {
-                Some(v) if v.is_empty() || v.len() > max || v.bytes().any(|b| b.is_ascii_control()) => {
-                    Err(FrameError::Length(name, max))
-                }
-                _ => Ok(()),
-            }
+        if let Some((field, max)) = self.misfit() {
+            let id = self.id.filter(|_| field != "id");
+            return Err(FrameError::Length(field, max, id.map(String::into_boxed_str)));
         }
-        if self.kind.is_empty() || self.kind.len() > TYPE_BYTES_MAX {
-            return Err(FrameError::Length("type", TYPE_BYTES_MAX));
-        }
-        fits("room", &self.room, ROOM_BYTES_MAX)?;
-        fits("id", &self.id, ID_BYTES_MAX)?;
-        fits("to", &self.to, TO_BYTES_MAX)?;
-        fits("request", &self.request, ID_BYTES_MAX)?;
-        match &self.volatile {
-            Some(Volatile::Key(k)) if k.is_empty() || k.len() > ID_BYTES_MAX => {
-                return Err(FrameError::Length("volatile", ID_BYTES_MAX));
-            }
-            Some(Volatile::Flag(false)) => self.volatile = None,
-            _ => {}
+        if self.volatile == Some(Volatile::Flag(false)) {
+            self.volatile = None;
         }
         Ok(self)
+    }
+
+    /// The first field that doesn't fit, the id before all others, and what it may have.
+    fn misfit(&self) -> Option<(&'static str, usize)> {
+        let wrong =
+            |v: &str, max: usize| v.is_empty() || v.len() > max || v.bytes().any(|b| b.is_ascii_control());
+        let names = [
+            ("id", &self.id, ID_BYTES_MAX),
+            ("room", &self.room, ROOM_BYTES_MAX),
+            ("to", &self.to, TO_BYTES_MAX),
+            ("request", &self.request, ID_BYTES_MAX),
+        ];
+        let name = names.into_iter().find(|(_, v, max)| v.as_ref().is_some_and(|v| wrong(v, *max)));
+        if let Some((field, _, max)) = name {
+            return Some((field, max));
+        }
+        if self.kind.is_empty() || self.kind.len() > TYPE_BYTES_MAX {
+            return Some(("type", TYPE_BYTES_MAX));
+        }
+        let key = match &self.volatile {
+            Some(Volatile::Key(key)) => key,
+            _ => return None,
+        };
+        (key.is_empty() || key.len() > ID_BYTES_MAX).then_some(("volatile", ID_BYTES_MAX))
     }
 
     /// The frame as one text message; a binary payload becomes `data64`.

@@ -181,7 +181,7 @@ impl Hub {
 
     fn tell_bad(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame) -> Step {
         let mut error = Frame::new("hub:error");
-        error.data = frame.data.clone();
+        (error.id, error.data) = (frame.id.clone(), frame.data.clone());
         self.send_to(cell, Arc::new(OutFrame::new(&error)));
         Step::Done
     }

@@ -10,7 +10,9 @@ use crosspoint_core::link::BoxFuture;
 use crosspoint_core::report::{Report, Way};
 use crosspoint_core::session::{Beat, Kind, LinkId, Taken};
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Acceptor, Code, Fault, Flow, Frame, LinkInfo, LinkPeer, LinkSender, Message};
+use crosspoint_core::{
+    Acceptor, Code, Fault, Flow, Frame, FrameError, LinkInfo, LinkPeer, LinkSender, Message,
+};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -116,17 +118,22 @@ impl HubLink {
         }
     }
 
-    fn bad_frame(&self, seq: Option<u64>, why: String) -> Flow {
+    fn bad_frame(&self, seq: Option<u64>, why: &FrameError) -> Flow {
         self.hub.stats.bad_frames.fetch_add(1, Ordering::Relaxed);
         let bad = self.bad_frames.fetch_add(1, Ordering::Relaxed) + 1;
         // serde quotes what it didn't like, however long.
-        let fault = Fault::new(Code::BadFrame, format!("{why:.300}"));
+        let (code, id) = match why {
+            FrameError::Length(_, _, Some(id)) => (Code::BadRequest, Some(id.to_string())),
+            _ => (Code::BadFrame, None),
+        };
+        let fault = Fault::new(code, format!("{:.300}", why.to_string()));
         if bad > self.hub.limits.bad_frames_max {
             return self.give_up(&fault);
         }
         // It has its place in the sequence: acting on it means saying what is wrong.
         let Some(cell) = self.cell.get() else { return self.give_up(&fault) };
-        let frame = Frame::with(BAD, &fault);
+        let mut frame = Frame::with(BAD, &fault);
+        frame.id = id;
         self.counted(cell, seq, frame)
     }
 
@@ -235,7 +242,7 @@ impl LinkPeer for HubLink {
         match (decoded, self.cell.get()) {
             (Ok(frame), Some(cell)) => self.counted(cell, seq, frame),
             (Ok(frame), None) => self.first(seq, frame),
-            (Err(e), _) => self.bad_frame(seq, e.to_string()),
+            (Err(e), _) => self.bad_frame(seq, &e),
         }
     }
 
