@@ -35,9 +35,8 @@ export class Network {
   async loading(load) {
     const { loads, rules } = this.definition;
     if (loads) await this.front.rules(loads);
-    const result = await load();
+    await load();
     if (loads) await this.front.rules(rules);
-    return result;
   }
 
   /** Changes the network's behaviour for the first or the second time (0, 1). Returns how many connections ran. */

@@ -14,9 +14,11 @@ export class Pair {
 
   /** Loads a small page of the hub, and the SDK, which does not connect yet. */
   async load(page) {
-    const loaded = await this.network.loading(() => page.goto(`${this.network.origin}/sdk/version.d.ts`));
-    if (!loaded.ok()) throw new Error(`the page: ${loaded.status()} ${(await loaded.text()).slice(0, 300)}`);
-    await page.evaluate(() => import('/sdk/crosspoint.js').then(({ connect }) => (window.connect = connect)));
+    await this.network.loading(async () => {
+      const loaded = await page.goto(`${this.network.origin}/sdk/version.d.ts`);
+      if (!loaded.ok()) throw new Error(`the page: ${loaded.status()} ${(await loaded.text()).slice(0, 300)}`);
+      await page.evaluate(() => import('/sdk/crosspoint.js').then(({ connect }) => (window.connect = connect)));
+    });
     await this.far.joined;
     this.page = page;
   }
