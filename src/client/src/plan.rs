@@ -8,9 +8,14 @@ use crosspoint_core::Fault;
 use crosspoint_core::negotiate::{Choice, Failed};
 use std::collections::BTreeMap;
 
-/// How long a stream has to deliver its first bytes before a poll is tried beside it.
-const POLL_HEAD_START_MS: u64 = 1_500;
+/// How long a stream has to deliver its first bytes before a poll is tried beside it, at least and at most.
+const POLL_MS: (u64, u64) = (250, 1_000);
+/// Where the hub says nothing.
 const HEAD_START_MS: u64 = 300;
+const HEAD_START_MIN_MS: u64 = 200;
+/// A WebSocket's connection, upgrade and hello take a few round trips more than the negotiation.
+const FAIR_TIMES: u64 = 3;
+const FAIR_MAX_MS: u64 = 2_000;
 /// How long a failure speaks against a transport.
 const FAILED_MS: u64 = 600_000;
 
@@ -23,6 +28,7 @@ pub(crate) struct Candidate {
     pub(crate) certificate_hashes: Vec<[u8; 32]>,
     /// Not a way in: it is moved up to.
     pub(crate) upgrade: bool,
+    /// How long after the start of the one before it this one starts, if nothing has won yet.
     pub(crate) head_start_ms: u64,
     pub(crate) deadline_ms: u64,
 }
@@ -34,21 +40,26 @@ pub(crate) fn candidates(
     deadline_max_ms: u64,
 ) -> Result<Vec<Candidate>, Fault> {
     let mut all = vec![];
+    let mut before = 0;
     for offer in offers {
-        let later = offer.head_start_ms.saturating_add(POLL_HEAD_START_MS);
         let ways: &[_] = match offer.name.as_str() {
-            "websocket" => &[(Transport::WebSocket, offer.head_start_ms)],
-            "webtransport" => &[(Transport::WebTransport, offer.head_start_ms)],
-            "sse" => &[(Transport::Sse, offer.head_start_ms), (Transport::SsePoll, later)],
+            "websocket" => &[Transport::WebSocket],
+            "webtransport" => &[Transport::WebTransport],
+            "sse" => &[Transport::Sse, Transport::SsePoll],
             _ => continue,
         };
-        for (transport, head_start_ms) in ways {
+        let head_start_ms = match offer.head_start_ms.saturating_sub(before) {
+            0 => HEAD_START_MS,
+            gap => gap,
+        };
+        before = offer.head_start_ms;
+        for transport in ways {
             all.push(Candidate {
                 transport: *transport,
                 address: base.endpoint(&offer.url)?,
                 certificate_hashes: offer.certificate_hashes.iter().filter_map(|h| hash(h)).collect(),
                 upgrade: offer.upgrade,
-                head_start_ms: *head_start_ms,
+                head_start_ms,
                 deadline_ms: offer.deadline_ms.min(deadline_max_ms),
             });
         }
@@ -62,13 +73,12 @@ fn hash(base64: &str) -> Option<[u8; 32]> {
 
 /// The same without having asked the hub: the usual addresses, in this order. WebTransport needs TLS, and UDP at the same port.
 pub(crate) fn usual(base: &Base, order: &[Transport], deadline_ms: u64) -> Result<Vec<Candidate>, Fault> {
-    let one = |(i, transport): (usize, &Transport)| {
+    let one = |transport: &Transport| {
         let address = base.endpoint(match transport {
             Transport::WebSocket => "/ws",
             Transport::Sse | Transport::SsePoll => "/sse",
             Transport::WebTransport => "/webtransport",
         })?;
-        let head_start_ms = HEAD_START_MS * i as u64;
         let upgrade = *transport == Transport::WebTransport;
         let certificate_hashes = vec![];
         Ok(Candidate {
@@ -76,11 +86,11 @@ pub(crate) fn usual(base: &Base, order: &[Transport], deadline_ms: u64) -> Resul
             address,
             certificate_hashes,
             upgrade,
-            head_start_ms,
+            head_start_ms: HEAD_START_MS,
             deadline_ms,
         })
     };
-    let all = order.iter().enumerate().map(one).collect::<Result<Vec<_>, Fault>>()?;
+    let all = order.iter().map(one).collect::<Result<Vec<_>, Fault>>()?;
     Ok(all.into_iter().filter(|c| c.address.tls || !c.upgrade).collect())
 }
 
@@ -116,8 +126,8 @@ impl Memory {
     }
 }
 
-/// The order of a race: what worked last first, upgrades last, and after them what failed lately. On a slow network (`took_ms`: what the
-/// negotiation took) nobody is overtaken just for being slow.
+/// The order of a race: what worked last first, upgrades last, and after them what failed lately. The waits follow what the negotiation
+/// took (`took_ms`), the hub's being the longest.
 pub(crate) fn arrange(
     candidates: &[Candidate],
     allowed: &[Transport],
@@ -131,11 +141,22 @@ pub(crate) fn arrange(
         let usual = if c.upgrade { 2 } else { u8::from(Some(c.transport) != last) };
         if memory.is_suspect(c.transport, now) { 3 } else { usual }
     });
-    for (i, c) in list.iter_mut().enumerate() {
-        let own = if c.head_start_ms > 0 { c.head_start_ms } else { HEAD_START_MS * i as u64 };
-        c.head_start_ms = if i == 0 { 0 } else { own.max(took_ms.saturating_mul(2)) };
+    let mut before = None;
+    for c in &mut list {
+        let poll = c.transport == Transport::SsePoll && before == Some(Transport::Sse);
+        c.head_start_ms = match poll {
+            true => took_ms.saturating_mul(3).clamp(POLL_MS.0, POLL_MS.1),
+            false => c.head_start_ms.min(took_ms.saturating_mul(2).max(HEAD_START_MIN_MS)),
+        };
+        before = Some(c.transport);
     }
     list
+}
+
+/// How long the one that has the hello is left alone by those that have shown that they work: on a slow network nobody is
+/// overtaken just for being slow.
+pub(crate) fn fair_ms(took_ms: u64) -> u64 {
+    took_ms.saturating_mul(FAIR_TIMES).clamp(HEAD_START_MIN_MS, FAIR_MAX_MS)
 }
 
 #[cfg(test)]
@@ -170,10 +191,10 @@ mod tests {
     #[test]
     fn the_hubs_order_counts_and_polls_come_after_their_stream() {
         let list = arrange(&offered(), &Transport::ALL, &Memory::default(), None, 0, 0);
-        assert_eq!(order(&list), [(WebSocket, 0), (Sse, 300), (SsePoll, 1800)]);
+        assert_eq!(order(&list), [(WebSocket, 200), (Sse, 200), (SsePoll, 250)]);
         assert!(list.iter().all(|c| c.deadline_ms == 2000));
         let list = arrange(&offered(), &[SsePoll], &Memory::default(), None, 0, 0);
-        assert_eq!(order(&list), [(SsePoll, 0)]);
+        assert_eq!(order(&list), [(SsePoll, 200)]);
     }
 
     #[test]
@@ -181,7 +202,7 @@ mod tests {
         let mut memory = Memory::default();
         memory.failed(WebSocket, "timeout", 1000);
         let list = arrange(&offered(), &Transport::ALL, &memory, Some(SsePoll), 0, 2000);
-        assert_eq!(order(&list), [(SsePoll, 0), (Sse, 300), (WebSocket, 600)]);
+        assert_eq!(order(&list), [(SsePoll, 200), (Sse, 200), (WebSocket, 200)]);
         assert_eq!(memory.report(2000)[0].age_ms, 1000);
         assert!(memory.report(1000 + FAILED_MS).is_empty());
         memory.worked(WebSocket);
@@ -198,14 +219,18 @@ mod tests {
         assert_eq!((&all[0].certificate_hashes, all[0].address.port), (&vec![[7; 32]], 9));
         let last = Some(Transport::WebTransport);
         let list = arrange(&all, &Transport::ALL, &Memory::default(), last, 0, 0);
-        assert_eq!(order(&list), [(WebSocket, 0), (Transport::WebTransport, 300)]);
+        assert_eq!(order(&list), [(WebSocket, 200), (Transport::WebTransport, 200)]);
         let usual = |url: &str| usual(&Base::parse(url).unwrap(), &Transport::ALL, 1).unwrap().len();
         assert_eq!((usual("http://h"), usual("https://h")), (3, 4));
     }
 
     #[test]
-    fn slow_networks_get_longer_head_starts() {
-        let list = arrange(&offered(), &Transport::ALL, &Memory::default(), None, 500, 0);
-        assert_eq!(order(&list), [(WebSocket, 0), (Sse, 1000), (SsePoll, 1800)]);
+    fn slow_networks_get_longer_head_starts_within_the_hubs() {
+        for (took_ms, sse, poll, fair) in [(10, 200, 250, 200), (120, 240, 360, 360), (900, 300, 1000, 2000)]
+        {
+            let list = arrange(&offered(), &Transport::ALL, &Memory::default(), None, took_ms, 0);
+            assert_eq!(order(&list)[1..], [(Sse, sse), (SsePoll, poll)]);
+            assert_eq!(fair_ms(took_ms), fair);
+        }
     }
 }

@@ -7,6 +7,10 @@ use crosspoint_core::report::AttemptData;
 use crosspoint_core::{Code, Fault, Retry};
 use std::collections::VecDeque;
 
+/// Who has shown that it works answers the hello in so many times what that took, or in so many ms.
+const TRUSTED_TIMES: u64 = 5;
+const TRUSTED_MIN_MS: u64 = 1_500;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Waiting,
@@ -20,7 +24,7 @@ enum Phase {
 struct Runner {
     candidate: Candidate,
     phase: Phase,
-    /// When it starts, or is given up.
+    /// When it starts, or is given up; before the one before it has started: never.
     due: u64,
     fault: Option<Fault>,
     /// When its link was opened, and when it was given up for a fault.
@@ -47,6 +51,9 @@ pub(crate) enum Action {
 pub(crate) struct Race {
     runners: Vec<Runner>,
     greeted: Option<usize>,
+    /// How long who has the hello is left alone, ms, and until when that is.
+    fair_ms: u64,
+    fair_at: u64,
     over: bool,
     /// Everybody must show by a probe that they work before they get the hello.
     cautious: bool,
@@ -54,9 +61,10 @@ pub(crate) struct Race {
 }
 
 impl Race {
-    pub(crate) fn new(now: u64, candidates: Vec<Candidate>, cautious: bool) -> Race {
+    /// `fair_ms`: how long the first is left alone by others that have shown that they work.
+    pub(crate) fn new(now: u64, candidates: Vec<Candidate>, cautious: bool, fair_ms: u64) -> Race {
         let runner = |candidate: Candidate| Runner {
-            due: now.saturating_add(candidate.head_start_ms),
+            due: u64::MAX,
             candidate,
             phase: Phase::Waiting,
             fault: None,
@@ -65,7 +73,8 @@ impl Race {
             trusted: false,
         };
         let runners: Vec<_> = candidates.into_iter().map(runner).collect();
-        let mut race = Race { runners, greeted: None, over: false, cautious, out: VecDeque::new() };
+        let (greeted, out) = (None, VecDeque::new());
+        let mut race = Race { runners, greeted, fair_ms, fair_at: u64::MAX, over: false, cautious, out };
         if race.runners.is_empty() {
             race.finish(Fault::new(Code::Unavailable, "no transport is both allowed and offered"));
         } else {
@@ -109,13 +118,28 @@ impl Race {
         }
         r.phase = Phase::Proven;
         r.trusted = true;
-        if let Some(greeted) = self.greeted {
-            if self.runners[greeted].trusted {
-                return;
+        match self.greeted {
+            None => self.greet(now, runner),
+            Some(greeted) if self.runners[greeted].trusted => {}
+            Some(greeted) => {
+                let began = self.runners[greeted].began.unwrap_or(now);
+                self.fair_at = began.saturating_add(self.fair_ms);
+                self.overtake(now);
             }
-            self.give_up(now, greeted, Fault::new(Code::Timeout, "another transport was quicker"));
         }
-        self.greet(now, runner);
+    }
+
+    /// Those that have shown that they work wait no longer for who has the hello and hasn't.
+    fn overtake(&mut self, now: u64) {
+        if now < self.fair_at {
+            return;
+        }
+        self.fair_at = u64::MAX;
+        let waits = self.runners.iter().any(|r| r.phase == Phase::Proven);
+        if let Some(greeted) = self.greeted.filter(|g| waits && !self.runners[*g].trusted) {
+            self.give_up(now, greeted, Fault::new(Code::Timeout, "another transport was quicker"));
+            self.next(now);
+        }
     }
 
     /// The runner's link is gone.
@@ -151,6 +175,9 @@ impl Race {
     }
 
     pub(crate) fn tick(&mut self, now: u64) {
+        if !self.over {
+            self.overtake(now);
+        }
         for runner in 0..self.runners.len() {
             let r = &self.runners[runner];
             if self.over || r.due > now {
@@ -172,7 +199,8 @@ impl Race {
     /// When [`Race::tick`] is due; `u64::MAX` for never.
     pub(crate) fn deadline(&self) -> u64 {
         let running = self.runners.iter().filter(|r| !self.over && r.phase != Phase::Over);
-        running.map(|r| r.due).min().unwrap_or(u64::MAX)
+        let fair_at = if self.over { u64::MAX } else { self.fair_at };
+        running.map(|r| r.due).min().unwrap_or(u64::MAX).min(fair_at)
     }
 
     fn leads_surely(&self) -> bool {
@@ -193,7 +221,10 @@ impl Race {
             (None, Some(_), _) => {}
             (None, None, Some(waiting)) => self.begin(now, waiting),
             (None, None, None) => {
-                let fault = self.runners.first().and_then(|r| r.fault.clone());
+                // Who says when to come back is heard, else the first.
+                let mut faults = self.runners.iter().filter_map(|r| r.fault.as_ref());
+                let first = self.runners.first().and_then(|r| r.fault.as_ref());
+                let fault = faults.find(|f| f.retry_after_ms.is_some()).or(first).cloned();
                 self.finish(fault.unwrap_or_else(|| Code::Unavailable.into()));
             }
         }
@@ -217,8 +248,17 @@ impl Race {
     fn enter(&mut self, now: u64, runner: usize, phase: Phase) {
         let r = &mut self.runners[runner];
         r.phase = phase;
-        r.began.get_or_insert(now);
-        r.due = now.saturating_add(r.candidate.deadline_ms);
+        let fresh = r.began.is_none();
+        let began = *r.began.get_or_insert(now);
+        let shown = TRUSTED_MIN_MS.max(TRUSTED_TIMES * (now - began));
+        let deadline_ms = r.candidate.deadline_ms;
+        r.due = now.saturating_add(if r.trusted { deadline_ms.min(shown) } else { deadline_ms });
+        if fresh
+            && let Some(next) = self.runners.get_mut(runner + 1)
+            && next.phase == Phase::Waiting
+        {
+            next.due = now.saturating_add(next.candidate.head_start_ms);
+        }
     }
 
     fn give_up(&mut self, now: u64, runner: usize, fault: Fault) {

@@ -4,7 +4,7 @@ use crate::transport::Transport;
 
 fn race(cautious: bool) -> Race {
     let address = Base::parse("http://h").unwrap().endpoint("/x").unwrap();
-    let ways = [(Transport::WebSocket, 0), (Transport::Sse, 300), (Transport::SsePoll, 1800)];
+    let ways = [(Transport::WebSocket, 0), (Transport::Sse, 200), (Transport::SsePoll, 250)];
     let candidate = |(transport, head_start_ms)| Candidate {
         transport,
         address: address.clone(),
@@ -13,7 +13,7 @@ fn race(cautious: bool) -> Race {
         head_start_ms,
         deadline_ms: 3000,
     };
-    Race::new(0, ways.into_iter().map(candidate).collect(), cautious)
+    Race::new(0, ways.into_iter().map(candidate).collect(), cautious, 400)
 }
 
 fn actions(race: &mut Race) -> Vec<Action> {
@@ -30,7 +30,7 @@ use Action::{Drop, Failed, Hello, Open};
 fn the_first_says_hello_at_once_and_its_welcome_ends_the_race() {
     let mut r = race(false);
     assert_eq!(actions(&mut r), [Open { runner: 0, probe: false }, Hello { runner: 0 }]);
-    assert_eq!(r.deadline(), 300);
+    assert_eq!(r.deadline(), 200);
     r.won(0);
     assert_eq!((actions(&mut r), r.deadline()), (vec![], u64::MAX));
 }
@@ -39,11 +39,15 @@ fn the_first_says_hello_at_once_and_its_welcome_ends_the_race() {
 fn a_silent_first_is_overtaken_by_a_probe_that_is_answered() {
     let mut r = race(false);
     actions(&mut r);
-    r.tick(300);
+    r.tick(200);
     assert_eq!(actions(&mut r), [Open { runner: 1, probe: true }]);
-    r.proven(320, 1);
+    r.proven(220, 1);
+    assert_eq!(actions(&mut r), [], "it has its time");
+    assert_eq!(r.deadline(), 400);
+    r.tick(400);
     assert_eq!(actions(&mut r), [Drop { runner: 0 }, Hello { runner: 1 }]);
-    r.tick(1800);
+    assert_eq!(r.runners[1].due, 400 + TRUSTED_MIN_MS, "who is known to work answers soon");
+    r.tick(450);
     assert_eq!(actions(&mut r), [], "nobody starts beside a leader whose path is known to work");
     r.won(1);
     assert_eq!(actions(&mut r), []);
@@ -60,7 +64,9 @@ fn a_failure_starts_the_next_without_waiting_for_its_turn() {
     r.lost(10, 0, fault(Code::Unavailable));
     let next = [Drop { runner: 0 }, Open { runner: 1, probe: false }, Hello { runner: 1 }];
     assert_eq!(actions(&mut r), next);
-    r.tick(1800);
+    r.tick(259);
+    assert_eq!(actions(&mut r), [], "the head start begins with the start");
+    r.tick(260);
     assert_eq!(actions(&mut r)[0], Open { runner: 2, probe: true });
 }
 
@@ -85,7 +91,7 @@ fn a_refusal_is_final_and_all_failing_says_why_the_best_did() {
 fn a_cautious_race_entrusts_nothing_to_an_unknown_path() {
     let mut r = race(true);
     assert_eq!(actions(&mut r), [Open { runner: 0, probe: true }]);
-    r.tick(300);
+    r.tick(200);
     assert_eq!(actions(&mut r), [Open { runner: 1, probe: true }]);
     r.proven(310, 1);
     assert_eq!(actions(&mut r), [Hello { runner: 1 }]);

@@ -1,11 +1,14 @@
 //! The user's token: a fixed one, or one that is fetched again when the hub refuses the last.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use crosspoint_core::link::BoxFuture;
 use crosspoint_core::{Code, Fault};
+use serde::Deserialize;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Refusals in a row after which no further token is asked for.
 const REFUSALS_MAX: u32 = 3;
@@ -91,6 +94,25 @@ impl Tokens {
         matches!(self.source, Token::Provider(_)) && self.refusals <= REFUSALS_MAX
     }
 
+    /// How long the token is still good, as far as it says so itself; `None` where it doesn't, or no other can be had.
+    pub(crate) fn good_for(&self, now: SystemTime) -> Option<Duration> {
+        #[derive(Deserialize)]
+        struct Claims {
+            exp: f64,
+        }
+        let known = self.known.as_deref().filter(|_| matches!(self.source, Token::Provider(_)))?;
+        let payload = BASE64.decode(known.split('.').nth(1)?).ok()?;
+        let claims: Claims = serde_json::from_slice(&payload).ok()?;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Duration::try_from_secs_f64(claims.exp).ok()?.saturating_sub(now))
+    }
+
+    /// Asks the provider, whether or not the hub refused the last one.
+    pub(crate) fn renew(&mut self, within: Duration) -> BoxFuture<'static, Result<Option<String>, Fault>> {
+        self.stale = true;
+        self.get(within)
+    }
+
     pub(crate) fn accepted(&mut self) {
         self.refusals = 0;
     }
@@ -145,6 +167,28 @@ mod tests {
         let tokens = Tokens::new(Token::provider(std::future::pending));
         let fault = tokens.get(Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(fault.code, Code::Timeout);
+    }
+
+    #[test]
+    fn a_token_says_how_long_it_is_good() {
+        let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
+        let mut tokens = Tokens::new(Token::provider(std::future::pending));
+        let jwt = |claims: &str| Some(format!("h.{}.s", BASE64.encode(claims)));
+        for (claims, good_for) in [
+            (r#"{"exp":1000}"#, Some(Duration::from_secs(900))),
+            (r#"{"exp":50.5}"#, Some(Duration::ZERO)),
+            (r#"{"exp":-1}"#, None),
+            (r#"{"exp":1e300}"#, None),
+            (r#"{"exp":"soon"}"#, None),
+            ("{}", None),
+        ] {
+            tokens.set(jwt(claims));
+            assert_eq!(tokens.good_for(at(100)), good_for, "{claims}");
+        }
+        tokens.set(Some("opaque".into()));
+        assert_eq!(tokens.good_for(at(100)), None);
+        let fixed = Tokens::new(Token::Fixed(jwt(r#"{"exp":1000}"#).unwrap()));
+        assert_eq!(fixed.good_for(at(100)), None, "no other can be had");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 /// What a hub offers may have changed after this time: WebTransport's certificates do, ms.
 const OFFERS_MS: u64 = 86_400_000;
 /// A link that died younger than this did not really work, ms.
-const STABLE_MS: u64 = 1_000;
+const STABLE_MS: u64 = 500;
 
 /// What an attempt finds out before its race.
 pub(super) struct Prepared {

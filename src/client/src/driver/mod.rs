@@ -16,7 +16,7 @@ pub(crate) use replies::fault_in;
 
 use crate::client::Shared;
 use crate::clock::Clock;
-use crate::link::{Handle, LinkEvent};
+use crate::link::{Handle, LinkEvent, Posts};
 use crate::net::{Base, Tls};
 use crate::status::Status;
 use connect::Connect;
@@ -29,7 +29,7 @@ use replies::Replies;
 use reporting::Reporting;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -51,7 +51,7 @@ pub(crate) struct Driver {
     last_link: LinkId,
     link_events: mpsc::Sender<(LinkId, LinkEvent)>,
     post_bytes_max: Arc<AtomicUsize>,
-    post_factor: Arc<AtomicU32>,
+    posts: Arc<Posts>,
     /// Links on their way out.
     closing: JoinSet<()>,
     connect: Connect,
@@ -95,7 +95,7 @@ impl Driver {
             last_link: 0,
             link_events,
             post_bytes_max: Arc::new(AtomicUsize::new(POST_BYTES)),
-            post_factor: Arc::new(AtomicU32::new(1)),
+            posts: Posts::new(),
             closing: JoinSet::new(),
             connect: Connect::new(options),
             moving: Moving::new(),

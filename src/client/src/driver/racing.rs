@@ -5,7 +5,7 @@ use super::command::Done;
 use super::connect::{Current, agent};
 use crate::event::{ClientEvent, State};
 use crate::link::{Context, Handle};
-use crate::plan::Candidate;
+use crate::plan::{self, Candidate};
 use crate::race::{Action, Race};
 use crate::status::count;
 use crate::transport::Transport;
@@ -39,7 +39,8 @@ impl Driver {
         let now = self.clock.now();
         self.reporting.begins(now);
         let ids = vec![None; candidates.len()];
-        let race = Race::new(now, candidates, cautious);
+        let took_ms = self.connect.negotiated.as_ref().map_or(0, |n| n.took_ms);
+        let race = Race::new(now, candidates, cautious, plan::fair_ms(took_ms));
         self.connect.racing = Some(Racing { race, cause, began: now, ids, done });
     }
 
@@ -121,6 +122,7 @@ impl Driver {
             tls: self.tls.clone(),
             within: options.connect_timeout,
             post_bytes_max: self.post_bytes_max.clone(),
+            posts: self.posts.clone(),
             events: self.link_events.clone(),
         };
         self.links.insert(id, Handle::start(candidate.transport, context, options.queue_max));
@@ -204,6 +206,7 @@ impl Driver {
         self.emit(ClientEvent::Session { session, user, resumed });
         self.emit(ClientEvent::Transport { transport, previous, cause, ms });
         self.settled(cause, racing.done.is_some());
+        self.renew_in_time();
         if let Some(done) = racing.done {
             let _ = done.send(Ok(()));
         }

@@ -17,7 +17,7 @@ use crate::transport::Transport;
 use crosspoint_core::client::LinkId;
 use crosspoint_core::{Code, Fault, Frame, Retry};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -74,7 +74,23 @@ pub(crate) struct Context {
     pub(crate) within: Duration,
     /// The largest POST body, as the hub last said.
     pub(crate) post_bytes_max: Arc<AtomicUsize>,
+    pub(crate) posts: Arc<Posts>,
     pub(crate) events: mpsc::Sender<(LinkId, LinkEvent)>,
+}
+
+/// What the links of a client learn of its POSTs.
+#[derive(Debug)]
+pub(crate) struct Posts {
+    /// How many times as long as usual one may take; grows where a fresh link didn't help.
+    factor: AtomicU32,
+    /// Larger bodies did not get through lately.
+    bytes_max: AtomicUsize,
+}
+
+impl Posts {
+    pub(crate) fn new() -> Arc<Posts> {
+        Arc::new(Posts { factor: AtomicU32::new(1), bytes_max: AtomicUsize::new(usize::MAX) })
+    }
 }
 
 impl Context {

@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context, mut outbox: Outbox) -> Result<(), Fau
 
     let welcomed = AtomicBool::new(false);
     let path = Opened { link, key: key.clone() }.path(&path);
-    let uplink = Uplink::new(context, path.clone(), key.clone(), &welcomed, false);
+    let uplink = Uplink::new(context, path.clone(), key.clone(), &welcomed, false, usual);
     let polls = Polls { context, http, path, key, welcomed: &welcomed, beat: Duration::ZERO, usual };
     let ended = tokio::select! {
         fault = polls.run(Batch { batch, received, frames }) => Err(fault),

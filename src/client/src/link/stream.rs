@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What the stream's first event says.
 #[derive(Debug, Deserialize)]
@@ -60,6 +61,7 @@ pub(super) async fn run(context: &Context, mut outbox: Outbox) -> Result<(), Fau
         }
     }
     let mut http = Http::new(context.address.clone(), context.tls.clone(), context.within);
+    let began = Instant::now();
     let body = open_stream(&mut http, &hello, context.within).await?;
     let mut events = StreamEvents::new(body);
     let late = |_| Fault::new(Code::Timeout, "the stream said nothing in time");
@@ -68,7 +70,7 @@ pub(super) async fn run(context: &Context, mut outbox: Outbox) -> Result<(), Fau
 
     let welcomed = AtomicBool::new(false);
     let path = opened.path(&context.address.path);
-    let uplink = Uplink::new(context, path, opened.key, &welcomed, true);
+    let uplink = Uplink::new(context, path, opened.key, &welcomed, true, began.elapsed());
     tokio::select! {
         fault = read(context, events, &welcomed) => Err(fault),
         sent = uplink.run(outbox) => sent.map_err(|fault| lost(fault, welcomed.load(Ordering::Relaxed))),

@@ -1,6 +1,6 @@
 //! The POSTs of an SSE link: one under way at a time, batched, each repeated until it is answered or the link is given up.
 
-use super::{Context, LinkEvent, Numbered, Outbox, Outgoing, is_passing};
+use super::{Context, LinkEvent, Numbered, Outbox, Outgoing, Posts, is_passing};
 use crate::backoff::{Backoff, BackoffOptions};
 use crate::net::Http;
 use crate::random;
@@ -12,18 +12,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const DEADLINE: Duration = Duration::from_secs(10);
-/// A first attempt at a small POST is given up sooner, where POSTs have been quick: its repetition does no harm.
-const DEADLINE_FIRST: Duration = Duration::from_secs(3);
-const DEADLINE_MIN: Duration = Duration::from_secs(1);
-/// How many times as long as usual a POST may take.
+/// A POST is given up when it takes so many times as long as usual, within these bounds: its repetition does no harm.
 const PATIENCE: u32 = 8;
+const DEADLINE_MIN: Duration = Duration::from_millis(1_500);
+const DEADLINE_MAX: Duration = Duration::from_secs(25);
+/// POSTs of one batch that hang; then a fresh link is better. It is given twice as long, until a POST is answered.
+const HUNG_MAX: u32 = 2;
+const FACTOR_MAX: u32 = 8;
 /// The slowest uplink that a deadline allows for.
 const BYTES_PER_MS: u64 = 8;
 /// A batch that fails for so long ends the link.
-const GIVE_UP: Duration = Duration::from_secs(15);
+const GIVE_UP: Duration = Duration::from_secs(5);
 /// What a body holds beside its frames.
 const ENVELOPE_BYTES: usize = 128;
+/// Where something breaks connections after so many bytes, only smaller bodies get through: half as much after a failure, and a quarter
+/// more after each success.
+const GROWTH: usize = 4;
+const HALVED_MIN_BYTES: usize = 2_048;
 const BACKOFF: BackoffOptions = BackoffOptions { min_ms: 100, max_ms: 2_000, factor: 2.0 };
 
 struct Item {
@@ -59,9 +64,10 @@ pub(super) struct Uplink<'a> {
     beat: bool,
     /// When the last POST was answered.
     answered: Option<Instant>,
-    bytes_max: usize,
-    /// How long POSTs take; `None` before the first.
-    usual: Option<Duration>,
+    /// What something in between takes at most, as far as it said so.
+    bytes_taken: usize,
+    /// How long POSTs take; before the first, how long the link took to open.
+    usual: Duration,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +82,7 @@ impl<'a> Uplink<'a> {
         key: String,
         welcomed: &'a AtomicBool,
         beats: bool,
+        usual: Duration,
     ) -> Uplink<'a> {
         let http = Http::new(context.address.clone(), context.tls.clone(), context.within);
         Uplink {
@@ -88,8 +95,8 @@ impl<'a> Uplink<'a> {
             beats,
             beat: false,
             answered: None,
-            bytes_max: usize::MAX,
-            usual: None,
+            bytes_taken: usize::MAX,
+            usual,
         }
     }
 
@@ -127,7 +134,8 @@ impl<'a> Uplink<'a> {
 
     /// As many as fit into one body; at least one if there is one.
     fn batch(&mut self) -> Vec<Item> {
-        let max = self.bytes_max.min(self.context.post_bytes_max.load(Ordering::Relaxed));
+        let bytes_max = self.context.posts.bytes_max.load(Ordering::Relaxed);
+        let max = bytes_max.min(self.bytes_taken).min(self.context.post_bytes_max.load(Ordering::Relaxed));
         let mut bytes = ENVELOPE_BYTES;
         let fitting = self.waiting.iter().take_while(|item| {
             bytes += item.json.len() + 1;
@@ -138,9 +146,11 @@ impl<'a> Uplink<'a> {
     }
 
     async fn deliver(&mut self, mut batch: Vec<Item>) -> Result<(), Fault> {
-        let began = Instant::now();
+        let mut began = Instant::now();
         let mut backoff = Backoff::new(BACKOFF);
-        let mut patience = 1;
+        let mut hung = 0;
+        let posts = self.context.posts.clone();
+        let Posts { factor, bytes_max } = &*posts;
         loop {
             if self.welcomed.load(Ordering::Relaxed) {
                 batch.retain(|item| !item.hello);
@@ -151,29 +161,47 @@ impl<'a> Uplink<'a> {
             let body = self.body(&batch);
             let bytes = body.len();
             let slow = Duration::from_millis(bytes as u64 / BYTES_PER_MS);
-            let first = self.usual.map_or(DEADLINE_FIRST, |usual| DEADLINE_MIN.max(usual * PATIENCE));
-            let within = DEADLINE.min((first + slow) * patience);
+            let usual = DEADLINE_MIN.max(self.usual * PATIENCE);
+            let within = DEADLINE_MAX.min((usual + slow) * factor.load(Ordering::Relaxed) * (hung + 1));
             let sent = Instant::now();
             match self.http.exchange::<Answer>(&self.path, body, &[], within).await {
                 Ok(Answer { received }) => {
                     (self.beat, self.answered) = (false, Some(Instant::now()));
+                    factor.store(1, Ordering::Relaxed);
                     let took = sent.elapsed();
-                    self.usual = Some(self.usual.map_or(took, |usual| (usual * 3 + took) / 4));
+                    self.usual = (self.usual * 3 + took) / 4;
+                    let max = bytes_max.load(Ordering::Relaxed);
+                    bytes_max.store(max.saturating_add(max / GROWTH), Ordering::Relaxed);
                     // A full queue means that the application doesn't read; a later answer says the same and more.
                     let _ = self.context.events.try_send((self.context.id, LinkEvent::Acked(received)));
                     return Ok(());
                 }
                 Err(fault) if fault.code == Code::FrameTooLarge && batch.len() > 1 => {
-                    self.bytes_max = bytes / 2;
+                    self.bytes_taken = bytes / 2;
                     batch.into_iter().rev().for_each(|item| self.waiting.push_front(item));
                     return Ok(());
                 }
+                // Who waited for a hung one has waited.
+                Err(fault) if fault.code == Code::Timeout && sent.elapsed() >= within => {
+                    hung += 1;
+                    if hung >= HUNG_MAX {
+                        let longer = (factor.load(Ordering::Relaxed) * 2).min(FACTOR_MAX);
+                        factor.store(longer, Ordering::Relaxed);
+                        return Err(fault);
+                    }
+                }
                 Err(fault) if !is_passing(&fault) || began.elapsed() > GIVE_UP => return Err(fault),
                 Err(fault) => {
+                    // Waiting as one was told to is no failure.
+                    began += Duration::from_millis(fault.retry_after_ms.unwrap_or(0));
                     let wait = backoff.next(fault.retry_after_ms, random::fraction());
                     tokio::time::sleep(Duration::from_millis(wait)).await;
-                    patience = (patience * 2).min(8);
                 }
+            }
+            if batch.len() > 1 {
+                bytes_max.store(HALVED_MIN_BYTES.max(bytes / 2), Ordering::Relaxed);
+                batch.drain(..).rev().for_each(|item| self.waiting.push_front(item));
+                batch = self.batch();
             }
         }
     }

@@ -67,3 +67,32 @@ async fn a_session_takes_a_new_token() {
     alice.refresh(&token("alice")).await.unwrap();
     assert!(alice.presence("lobby").await.is_ok());
 }
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends() {
+    let hub = start(secured()).await;
+    let (calls, mut called) = tokio::sync::mpsc::unbounded_channel();
+    let since_1970 = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let fetched = std::sync::atomic::AtomicU64::new(0);
+    let provide = move || {
+        // The first is over in three seconds; the others are good for long.
+        let n = fetched.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let exp = since_1970() + if n == 0 { 3 } else { 3600 };
+        calls.send(exp).unwrap();
+        let token = sign(&Claims { exp: Some(exp as _), ..claims("alice") });
+        async { Ok(token) }
+    };
+    let options =
+        Options { token: Token::provider(provide), user: None, ..options(&hub, "", Transport::WebSocket) };
+    let (alice, mut events) = connect(options).await;
+    let first = called.recv().await.unwrap();
+    let second =
+        tokio::time::timeout(std::time::Duration::from_secs(20), called.recv()).await.unwrap().unwrap();
+    assert!(since_1970() <= first && first < second, "in time");
+    assert!(alice.presence("lobby").await.is_ok());
+    assert_eq!(alice.counts().reconnects, 0);
+    while let Some(event) = events.try_next() {
+        let refused = matches!(&event, crosspoint_client::ClientEvent::Frame(f) if f.kind == "hub:error");
+        assert!(!refused, "{event:?}");
+    }
+}
