@@ -53,6 +53,17 @@ impl Hub {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// Waits until it has no more files than this.
+    pub(crate) async fn fewer_files(&self, max: usize) {
+        for _ in 0..1_500 {
+            if self.files() <= max {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} files", self.files())
+    }
+
     pub(crate) async fn metrics(&self) -> BTreeMap<String, u64> {
         let answer = Answer::of(self.addr, "GET", "/metrics", &[], b"").await;
         assert_eq!(answer.status, 200);

@@ -89,7 +89,7 @@ where
         hub.metric("http_connections", |n| n <= 6).await;
         // Beside those of the connections.
         hub.metric("tasks", |n| n <= tasks + 8).await;
-        assert!(hub.files() <= files + 8, "{} files", hub.files());
+        hub.fewer_files(files + 8).await;
         bystanders.chat().await;
         after.push(hub.rss());
     }

@@ -316,7 +316,7 @@ async fn thousand(addr: SocketAddr) {
 
 #[tokio::test]
 async fn a_thousand_come_and_go() {
-    let settings = ["limits.heartbeat_ms=4000", "limits.resume_ms=500", "limits.connects_per_s=0"];
+    let settings = ["limits.heartbeat_ms=8000", "limits.resume_ms=500", "limits.connects_per_s=0"];
     let hub = siege(&settings, thousand).await;
     assert_eq!(hub.metrics().await["crosspoint_heartbeat_timeouts_total"], 1_000);
 }
