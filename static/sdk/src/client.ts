@@ -243,7 +243,7 @@ export class ClientImpl implements Client {
     }
   }
 
-  private gap(gap: Gap): void {
+  protected gap(gap: Gap): void {
     this.core.counters.gaps += 1;
     this.core.emitter.emit('gap', gap);
     if (gap.room !== undefined) this.rooms.get(gap.room)?.gap(gap);

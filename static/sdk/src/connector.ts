@@ -68,7 +68,8 @@ export class Connector {
   private attemptedAt = -Infinity;
   private hurriedAt = -Infinity;
   private cancelRetry: (() => void) | null = null;
-  private last: TransportName | null = null;
+  /** What carried the session last. */
+  last: TransportName | null = null;
   private failures = 0;
   private over = false;
 

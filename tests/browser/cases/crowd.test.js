@@ -80,8 +80,10 @@ for (const lacks of [[], ['locks']]) {
     const people = await crowd(t, `crowd-own-${lacks}`, { tabs: lacks.length > 0 ? 'shared' : 'own' }, { lacks });
     await assertQuick(t, people);
     const transports = await Promise.all(people.tabs.map((tab) => tab.transport()));
-    assert.equal(transports.filter((name) => name === 'sse').length, 3, transports.join());
-    assert.equal(transports.filter((name) => name === 'sse-poll').length, TABS - 3, transports.join());
+    const streams = transports.filter((name) => name === 'sse').length;
+    // Without locks the tabs count those that answer in time.
+    assert.ok(lacks.length > 0 ? streams >= 3 && streams <= 5 : streams === 3, transports.join());
+    assert.equal(transports.filter((name) => name === 'sse-poll').length, TABS - streams, transports.join());
   });
 }
 

@@ -81,6 +81,22 @@ for (const [how, end] of Object.entries(ends)) {
   });
 }
 
+test('eight tabs; leaders close one after another until one tab is left', async (t) => {
+  const people = await together(t, 'eight', 8);
+  const session = await people.tabs[0].session();
+  await flowing(people);
+  const gone = [];
+  while (people.tabs.length > 1) {
+    const leader = people.tabs.shift();
+    await leader.close();
+    gone.push(leader);
+    await people.tabs.at(-1).hears('witness', RATE / 2);
+    await people.witness.hears(people.tabs[0].name, RATE / 4);
+  }
+  assert.equal(await people.tabs[0].session(), session);
+  await assertComplete(people, gone);
+});
+
 test('a follower closes', async (t) => {
   const people = await together(t, 'follower-closes', 3);
   const [first, second, third] = people.tabs;

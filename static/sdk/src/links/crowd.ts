@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js';
  * the others stay free for those that don't. */
 const HELD_MAX = 3;
 /** How long other tabs have to say that they hold one, where there are no Web Locks (ms). */
-const ANSWER_MS = 60;
+const ANSWER_MS = 150;
 
 interface Question {
   asks?: string;

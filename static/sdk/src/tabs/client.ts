@@ -24,7 +24,8 @@ export class SharedClient extends ClientImpl {
     const shared: Shared = new Shared(baseUrl(url), options, sharedClock, {
       shared: (op) => seats?.shared(op),
       joinAnswered: (room, id, good) => seats?.joinAnswered(room, id, good),
-      returned: (unanswered) => this.returned(unanswered),
+      returned: () => this.returned(),
+      lost: (lost) => this.gap({ reason: 'session_lost', lost }),
     });
     super(url, options, sharedClock, makeLink, shared);
     this.shared = shared;
@@ -136,10 +137,8 @@ export class SharedClient extends ClientImpl {
     this.shared.call('killLink').catch(() => {});
   }
 
-  /** The tab was away: the others saw what it did not. */
-  private returned(unanswered: Frame[]): void {
-    const { core, shared } = this;
-    for (const frame of unanswered) if (core.pending.has(frame.id!)) core.driver.input({ op: 'send', frame });
+  private returned(): void {
+    const { shared } = this;
     for (const type of this.requests.types()) shared.want({ op: 'handle', tab: shared.me, type, on: true });
     for (const what of this.held) shared.want({ op: 'hold', tab: shared.me, what });
     this.seats.returned();

@@ -7,7 +7,7 @@ import { Watch } from './watch.js';
 const ASK_EVERY_MS = 300;
 const ASK_FOR_MS = 4_000;
 /** A leader that has made sure of leading this long ago (ms) does so again before it does anything. */
-const LEASE_MS = 700;
+const LEASE_MS = 400;
 /** A hidden leader leaves the lead to a visible tab after this (ms): its timers are slow. */
 const HIDDEN_MS = 30_000;
 
@@ -27,6 +27,8 @@ export interface GroupHooks {
   lead(alone: boolean): void;
   /** It does no longer. */
   unlead(): void;
+  /** So many frames may or may not have been sent, and can't be sent twice. */
+  lost(frames: number): void;
   /** There is another leader than before. */
   led(): void;
   other(message: Message): void;
@@ -65,7 +67,7 @@ export class Group {
     this.watch = new Watch(clock, {
       ping: () => this.bus?.post({ k: 'ping', tab: this.me, visible: isVisible() }),
       rank: () => this.hooks.tabs().filter((tab) => tab !== this.term[1]).indexOf(this.me),
-      dead: () => this.steal(),
+      dead: () => void this.suspect(),
     });
   }
 
@@ -83,8 +85,7 @@ export class Group {
     this.name = name;
     this.me = randomId();
     this.phase = 'new';
-    this.asks = this.unseen.length;
-    this.unseen.forEach((unseen, i) => (unseen.n = i + 1));
+    this.number();
     const life = await hold(this.lockOf(this.me), {});
     if (start !== this.starts) return life?.();
     this.life = life;
@@ -100,12 +101,15 @@ export class Group {
     this.withdraw();
     this.cancelAsk?.();
     this.cancelAsk = null;
-    // What has an id may be asked for twice.
-    this.unseen = this.unseen.filter(({ ask }) => 'share' in ask || ask.frame.id !== undefined);
     this.bus?.close();
     this.bus = null;
     this.life?.();
     this.life = null;
+    // What has an id may be asked for twice.
+    const again = this.unseen.filter(({ ask }) => 'share' in ask || ask.frame.id !== undefined);
+    const lost = this.unseen.length - again.length;
+    this.unseen = again;
+    if (lost > 0) this.hooks.lost(lost);
   }
 
   /** The page stops: it leaves the lead to whoever is next, and doesn't want it until `stand`. Alone it stays the leader. */
@@ -131,6 +135,12 @@ export class Group {
     this.unseen.push({ n, ask });
     if (this.leads) this.hooks.asked(ask, [this.me, n]);
     else if (this.phase === 'follow') this.bus?.post({ k: 'ask', tab: this.me, n, ask });
+  }
+
+  /** Asks for what comes before all that was asked for and didn't happen; by a tab that has just come. */
+  askFirst(asks: Ask[]): void {
+    this.unseen.unshift(...asks.map((ask) => ({ n: 0, ask })));
+    this.number();
   }
 
   post(message: Message): void {
@@ -159,6 +169,7 @@ export class Group {
 
   private async check(): Promise<void> {
     const at = this.clock.now();
+    this.bus?.post({ k: 'alive', term: this.term });
     const { held } = await navigator.locks.query().catch(() => ({ held: undefined }));
     if (!held) {
       this.sureAt = at;
@@ -168,6 +179,11 @@ export class Group {
     if (!this.leads) return;
     if (owner(this.leaderLock) === owner(this.lockOf(this.me))) this.sureAt = at;
     else this.deposed();
+  }
+
+  private number(): void {
+    this.asks = this.unseen.length;
+    this.unseen.forEach((unseen, i) => (unseen.n = i + 1));
   }
 
   private get leaderLock(): string {
@@ -196,6 +212,13 @@ export class Group {
     });
   }
 
+  /** The leader doesn't answer. What it said may wait to be read here. */
+  private async suspect(): Promise<void> {
+    const { heardAt } = this.watch;
+    await this.bus?.drained();
+    if (this.phase === 'follow' && this.watch.heardAt === heardAt) this.steal();
+  }
+
   private steal(): void {
     this.withdraw();
     void this.seize({ steal: true });
@@ -209,8 +232,11 @@ export class Group {
       stolen = true;
       this.deposed();
     }).catch(() => null);
-    // What the last leader said is heard first.
-    if (release && phase === 'follow') await this.bus?.drained();
+    if (release && phase === 'follow') {
+      // Who was robbed may be sure of leading for so long, and what it said is heard first.
+      if (options.steal) await new Promise<void>((resolve) => this.clock.after(LEASE_MS, resolve));
+      await this.bus?.drained();
+    }
     if (stolen || options.signal?.aborted || starts !== this.starts || phase !== this.phase) release?.();
     else if (release) this.takeLead(release, phase === 'follow' ? { term: this.term, at: this.at } : null);
   }
@@ -344,12 +370,10 @@ export class Group {
     this.happens(entry);
   }
 
-  /** Something was missed: the state is needed anew. */
+  /** Something was missed: this tab comes anew. */
   private lostTrack(): void {
-    this.withdraw();
-    this.watch.stop();
-    this.phase = 'new';
-    this.enter(this.clock.now());
+    this.stop();
+    void this.start(this.name);
   }
 
   /** Asks again for all that the leader of now may not have heard of. */

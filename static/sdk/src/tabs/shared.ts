@@ -34,8 +34,9 @@ export interface SharedHooks {
   shared(op: ShareOp): void;
   /** A join that tabs may wait for was answered. */
   joinAnswered(room: string, id: string, good: boolean): void;
-  /** The session goes on elsewhere, or another one does; frames that had no reply are to be sent again. */
-  returned(unanswered: Frame[]): void;
+  /** The tab was away: the others saw what it did not. */
+  returned(): void;
+  lost(frames: number): void;
 }
 
 /** One session for all tabs: each has a machine, and all get the same inputs in the same order. The leader's has links. */
@@ -49,6 +50,7 @@ export class Shared implements Tie, Gate {
   private local!: ConnectorHooks;
   private carrier: Connected | null = null;
   private known = false;
+  private left = false;
   private greeted: LinkId = 0;
   /** This tab leads, and no link of it was welcomed yet. */
   private fresh = false;
@@ -83,6 +85,7 @@ export class Shared implements Tie, Gate {
       gone: (tab) => this.run(() => this.share({ op: 'gone', tab })),
       lead: (alone) => this.lead(alone),
       unlead: () => this.unlead(),
+      lost: (frames) => this.left || this.hooks.lost(frames),
       led: () => this.calls.again(),
       other: (message) => this.other(message),
     });
@@ -128,6 +131,7 @@ export class Shared implements Tie, Gate {
 
   leave(): boolean {
     const { group } = this;
+    this.left = true;
     this.unwatch();
     const last = group.leads && group.others.length === 0;
     if (last) queueMicrotask(() => group.stop());
@@ -336,12 +340,13 @@ export class Shared implements Tie, Gate {
     this.known = true;
     this.running = true;
     connector.idle = false;
+    connector.last = this.transport;
     driver.lastId = Math.max(driver.lastId, this.greeted);
     if (alone) shares.table = { ...emptyTable(), allowed: shares.table.allowed, token: shares.table.token };
     const back = !shares.table.tabs.includes(this.me);
     if (back) this.share({ op: 'come', tab: this.me });
     if (!alone) this.commit({ inherit: true });
-    if (back && !alone) this.hooks.returned([]);
+    if (back && !alone) this.hooks.returned();
     this.running = false;
     this.fresh = driver.machine.session !== null;
     this.cancelQuiet = this.clock.after(QUIET_MS, () => {
@@ -389,7 +394,10 @@ export class Shared implements Tie, Gate {
     }
     if (carrier) this.said('connected', [{ ...(carrier as Connected), cause: 'connect' }]);
     else if (session !== null) this.said('lost', [new CrosspointError('unavailable')]);
-    if (known) this.hooks.returned(unanswered(before.up, state.up));
+    if (!known) return;
+    const due = unanswered(before.up, state.up).filter(({ id }) => core.pending.has(id!));
+    this.group.askFirst(due.map((frame) => ({ frame: plain(frame) })));
+    this.hooks.returned();
   }
 
   private other(message: Message): void {

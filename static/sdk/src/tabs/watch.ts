@@ -19,7 +19,7 @@ export interface WatchHooks {
 /** Looks whether the leader lives: locks tell of tabs that are closed, not of those that hang. */
 export class Watch {
   private cancel: (() => void) | null = null;
-  private heardAt = 0;
+  heardAt = 0;
   /** When the first ping since the last sign of life was sent, and how many. */
   private pingedAt = 0;
   private pings = 0;
