@@ -198,3 +198,29 @@ fn webtransport_is_on_in_dev_mode_unless_somebody_says_otherwise() {
     assert_eq!(webtransport(&[secret]), (false, false));
     assert_eq!(webtransport(&[secret, (enabled, "true")]), (true, false));
 }
+
+#[test]
+fn a_heartbeat_that_slow_networks_cannot_keep_is_warned_of() {
+    let with_heartbeat = |ms: &str| {
+        load(&with(Inputs::default(), &[], &[("limits.heartbeat_ms", ms, "--set")])).unwrap().warnings()
+    };
+    assert!(with_heartbeat("10000").is_empty());
+    let warnings = with_heartbeat("2000").join("\n");
+    assert!(
+        warnings.contains("`limits.heartbeat_ms`") && warnings.contains("3000 ms of silence"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("sse") && !warnings.contains("websocket"), "{warnings}");
+}
+
+#[test]
+fn addresses_of_hubs_are_absolute_and_hold_no_secrets() {
+    let set = |text: &str| load(&with(Inputs::default(), &[], &[("drain.address", text, "--set")]));
+    assert_eq!(
+        set("https://hub-2.example.com/rt").unwrap().drain().address.as_deref(),
+        Some("https://hub-2.example.com/rt")
+    );
+    for wrong in ["hub-2", "/rt", "ftp://hub-2", "https://u:p@hub-2", "https://hub-2/?token=x", "https://"] {
+        assert!(set(wrong).unwrap_err().to_string().contains("is not the address of a hub"), "{wrong}");
+    }
+}
