@@ -119,7 +119,7 @@ export class Core {
           else this.emitter.emit('error', error);
         },
       },
-      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1 } },
+      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1, bytesMax: Infinity } },
       maker,
     );
     this.beats = new Beats(clock, (beat_ms) => this.driver.input({ op: 'pace', beat_ms }));

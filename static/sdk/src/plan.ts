@@ -21,9 +21,9 @@ const HEAD_START_MIN_MS = 200;
 /** How long a stream has to deliver its first bytes before a poll is tried beside it. */
 const POLL_MIN_MS = 250;
 const POLL_MAX_MS = 1_000;
-/** A WebSocket's connection, upgrade and hello take up to four round trips, where the negotiation may have taken one. */
-const FAIR_TIMES = 4;
-const FAIR_MAX_MS = 1_000;
+/** A WebSocket's connection, upgrade and hello take a few round trips more than the negotiation. */
+const FAIR_TIMES = 3;
+const FAIR_MAX_MS = 2_000;
 
 /** All ways that these offers open, in the hub's order. */
 export function candidatesOf(base: string, offers: Offer[], deadlineMaxMs: number): Candidate[] {

@@ -71,6 +71,15 @@ for (const transport of ['sse', 'sse-poll'] as const) {
   }
 }
 
+test('connections that are reset after some bytes carry the session all the same', async (t: any) => {
+  const { proxy, both, ada } = await talk(t, 'resets', []);
+  const end_after = { bytes: 6_000, with: 'reset' };
+  await proxy.set({ up: { end_after }, down: { end_after: { ...end_after, bytes: 24_000 } }, http: [noWebSocket] });
+  for (let i = 0; i < 5; i++) await both.say(40, 5);
+  await both.complete(40_000);
+  assert.equal(ada.counters.gaps, 0);
+});
+
 test('a POST that hangs again and again is repeated on a fresh link, by another transport where one works', async (t: any) => {
   const { proxy, ada, both } = await talk(t, 'elsewhere', [{ match: uplink, do: 'hang' }]);
   const session = ada.session;

@@ -48,7 +48,7 @@ function bench(url = 'ws://h/ws') {
     WebTransport: undefined,
     postBytesMax: () => 1,
     pace: () => ({ silenceMs: 2_500, patienceMs: 2_000 }),
-    posts: { factor: 1 },
+    posts: { factor: 1, bytesMax: Infinity },
     events: {
       frame: (frame: Frame) => seen.push(frame),
       proven: () => seen.push('proven'),

@@ -66,4 +66,6 @@ export interface Pace {
 export interface Posts {
   /** How many times as long as usual a POST may take; grows where a fresh link didn't help. */
   factor: number;
+  /** Larger bodies did not get through lately. */
+  bytesMax: number;
 }

@@ -7,9 +7,9 @@ import type { LinkContext } from './link.js';
 
 /** A POST is given up when it takes so many times as long as usual, within these bounds: its repetition does no harm. */
 const PATIENCE = 8;
-const DEADLINE_MIN_MS = 1_000;
-const DEADLINE_UNKNOWN_MS = 3_000;
+const DEADLINE_MIN_MS = 1_500;
 const DEADLINE_MAX_MS = 25_000;
+const BYE_MS = 3_000;
 /** POSTs of one batch that hang; then a fresh link is better. It is given twice as long, until a POST is answered. */
 const HUNG_MAX = 2;
 const FACTOR_MAX = 8;
@@ -19,6 +19,10 @@ const BYTES_PER_MS = 8;
 const GIVE_UP_MS = 5_000;
 const BEACON_BYTES_MAX = 60_000;
 const ENVELOPE_BYTES = 128;
+/** Where something breaks connections after so many bytes, only smaller bodies get through: half as much after a failure, and
+ * this much more after each success. */
+const GROWTH = 1.25;
+const HALVED_MIN_BYTES = 2_048;
 
 interface Item {
   json: string;
@@ -39,9 +43,10 @@ export class Uplink {
   private done = false;
   private url = '';
   private key = '';
-  private bytesMax = Infinity;
-  /** How long POSTs take (ms); `null` before the first. */
-  private usual: number | null = null;
+  /** What something in between takes at most, as far as it said so. */
+  private bytesTaken = Infinity;
+  /** How long POSTs take (ms); before the first, how long the link took to open. */
+  private usual = 0;
   private readonly abort = new AbortController();
   private cancelRetry: (() => void) | undefined;
   private readonly backoff: Backoff;
@@ -85,7 +90,10 @@ export class Uplink {
 
   /** The hello was answered: it need not be repeated. */
   welcomed(): void {
-    this.batch = this.batch.filter((item) => item.frame.type !== 'hub:hello');
+    const hello = (item: Item) => item.frame.type === 'hub:hello';
+    this.batch = this.batch.filter((item) => !hello(item));
+    const waiting = this.queue.findIndex(hello);
+    if (waiting >= 0) this.queue.splice(waiting, 1);
   }
 
   stop(): void {
@@ -109,7 +117,7 @@ export class Uplink {
       if (typeof navigator !== 'undefined' && navigator.sendBeacon?.(url, blob)) return;
     }
     const keepalive = body.length < BEACON_BYTES_MAX;
-    await post(this.context.clock, this.context.fetch, url, body, drain, { deadlineMs: DEADLINE_UNKNOWN_MS, keepalive }).catch(() => {});
+    await post(this.context.clock, this.context.fetch, url, body, drain, { deadlineMs: BYE_MS, keepalive }).catch(() => {});
   }
 
   private schedule(): void {
@@ -132,7 +140,7 @@ export class Uplink {
 
   private fill(): void {
     let bytes = ENVELOPE_BYTES;
-    const max = Math.min(this.bytesMax, this.context.postBytesMax());
+    const max = Math.min(this.context.posts.bytesMax, this.bytesTaken, this.context.postBytesMax());
     let n = 0;
     for (const item of this.queue) {
       bytes += item.bytes;
@@ -149,7 +157,7 @@ export class Uplink {
     this.backoff.reset();
     while (!this.done && (this.beats || this.batch.length > 0)) {
       const body = this.body(this.batch);
-      const usual = this.usual === null ? DEADLINE_UNKNOWN_MS : Math.max(DEADLINE_MIN_MS, PATIENCE * this.usual);
+      const usual = Math.max(DEADLINE_MIN_MS, PATIENCE * this.usual);
       const deadlineMs = Math.min(DEADLINE_MAX_MS, (usual + body.length / BYTES_PER_MS) * posts.factor * (hung + 1));
       const sent = clock.now();
       try {
@@ -158,7 +166,8 @@ export class Uplink {
         this.beats = false;
         if (received !== null && !this.done) this.context.events.acked(received);
         posts.factor = 1;
-        this.usual = (this.usual ?? clock.now() - sent) * 0.75 + (clock.now() - sent) * 0.25;
+        this.usual = this.usual * 0.75 + (clock.now() - sent) * 0.25;
+        posts.bytesMax *= GROWTH;
         return;
       } catch (error) {
         if (this.done) return;
@@ -173,25 +182,30 @@ export class Uplink {
           return;
         }
         // Who waited for a hung one has waited.
-        if (kind === 'hung' || kind === 'overslept') continue;
-        // Waiting as one was told to is no failure.
-        began += e.retryAfterMs ?? 0;
-        await new Promise<void>((resolve) => {
-          this.cancelRetry = clock.after(this.backoff.next(e.retryAfterMs), resolve);
-        });
+        if (kind !== 'hung' && kind !== 'overslept') {
+          // Waiting as one was told to is no failure.
+          began += e.retryAfterMs ?? 0;
+          await new Promise<void>((resolve) => {
+            this.cancelRetry = clock.after(this.backoff.next(e.retryAfterMs), resolve);
+          });
+        }
+        if (this.batch.length > 1) {
+          posts.bytesMax = Math.max(HALVED_MIN_BYTES, body.length / 2);
+          this.queue.unshift(...this.batch);
+          this.fill();
+        }
       }
     }
   }
 
   /** Something wants smaller bodies: sends half as much at a time, and what is too large alone not at all. */
   private takeApart(bytes: number, error: CrosspointError): boolean {
-    const [first, ...others] = this.batch as [Item, ...Item[]];
+    const [first, ...others] = this.batch;
+    if (!first || (others.length === 0 && first.seq === null && first.frame.type.startsWith('hub:'))) return false;
     this.batch = [];
     if (others.length > 0) {
-      this.bytesMax = Math.ceil(bytes / 2);
+      this.bytesTaken = Math.ceil(bytes / 2);
       this.queue.unshift(first, ...others);
-    } else if (first.frame.type.startsWith('hub:') && first.seq === null) {
-      return false;
     } else {
       // The frame has its number already, so something has to take its place.
       const { id } = first.frame;
