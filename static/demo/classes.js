@@ -1,11 +1,11 @@
 import { byTestId, every, setText } from './dom.js';
 
 const REFRESH_MS = 250;
-const CLASSES = ['reliable', 'datagram', 'volatile', 'bulk', 'link'];
+const CLASSES = ['reliable', 'datagram', 'volatile', 'link'];
 const LINK_TYPES = new Set(['hello', 'welcome', 'ping', 'pong', 'ack', 'move', 'close', 'bye', 'report'].map((name) => `hub:${name}`));
 
 /** Counts the frames of each delivery class, both ways: what is reliable, what went as a datagram, what was volatile but took
- * the ordered way because the transport has no other, what was bulk, and what only the link is about. */
+ * the ordered way because the transport has no other, and what only the link is about. */
 export function mountClasses({ client, signal }) {
   const counts = { in: new Map(), out: new Map() };
   client.on('frame', ({ direction, frame, via }) => {
@@ -28,7 +28,6 @@ export function mountClasses({ client, signal }) {
 
 function classOf(frame, via) {
   if (LINK_TYPES.has(frame.type)) return 'link';
-  if (frame.bulk !== undefined) return 'bulk';
   if (frame.volatile === undefined) return 'reliable';
   return via === 'datagram' ? 'datagram' : 'volatile';
 }

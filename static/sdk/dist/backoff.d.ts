@@ -16,7 +16,7 @@ export declare class Backoff {
     private readonly max;
     private readonly factor;
     constructor(options?: BackoffOptions, random?: () => number);
-    /** How long to wait before the next attempt (ms), at least `atLeastMs`. */
-    next(atLeastMs?: number): number;
+    /** How long to wait before the next attempt (ms), at least `atLeastMs`; the bound this time is at most `boundMs`. */
+    next(atLeastMs?: number, boundMs?: number): number;
     reset(): void;
 }

@@ -40,8 +40,10 @@ export declare class CrosspointError extends Error {
     readonly retry: Retry;
     /** Wait at least so long before the next attempt (ms). */
     readonly retryAfterMs: number | undefined;
-    constructor(code: string, message?: string, retry?: Retry, retryAfterMs?: number);
-    /** Reads `{code, message, retry, retry_after_ms?}`, as `hub:close`, `hub:error` and HTTP errors carry it. */
+    /** The hub to ask instead (an absolute http(s) URL). */
+    readonly address: string | undefined;
+    constructor(code: string, message?: string, retry?: Retry, retryAfterMs?: number, address?: string);
+    /** Reads `{code, message, retry, retry_after_ms?, address?}`, as `hub:close`, `hub:error` and HTTP errors carry it. */
     static from(data: unknown, fallback?: string): CrosspointError;
 }
 export {};

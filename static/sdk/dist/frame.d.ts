@@ -28,6 +28,12 @@ export declare function isLinkFrame(type: string): boolean;
 export declare function isCounted(frame: Frame): boolean;
 /** Length in UTF-8 bytes. */
 export declare function utf8Length(text: string): number;
+/** A copy of bytes: what the application does with its own later is not what it sent. */
+export declare function snapshot(data: unknown): unknown;
+/** The text message that is no frame but a beat: a sign of life. */
+export declare const BEAT = "{}";
+/** How many bytes a frame's data has, as JSON or as it is. */
+export declare function payloadBytes(frame: Frame): number;
 /** As JSON text; a binary payload becomes `data64`. A frame is encoded once: what becomes of its data later changes nothing. */
 export declare function encodeText(frame: Frame): string;
 /** As a binary frame where the payload is binary, else as JSON text. */

@@ -1,7 +1,7 @@
 import type { BackoffOptions } from './backoff.js';
 import type { CrosspointError } from './codes.js';
 import type { Frame, Sender } from './frame.js';
-import type { TransportName } from './links/link.js';
+import type { TransportName, Way } from './links/link.js';
 export interface Options {
     /** The user's JWT, or a function that fetches one; it is called again when the hub asks for a new one. */
     token?: string | (() => string | Promise<string>);
@@ -10,11 +10,15 @@ export interface Options {
     /** What others see of me in presence; dev mode only, else the token says it. */
     info?: object;
     /** Transports that may be used. Default: all this runtime can do. */
-    transports?: ('websocket' | 'sse')[];
+    transports?: ('websocket' | 'sse' | 'webtransport')[];
     /** Whether SSE may or must end each answer after a batch. Default `auto`: where a stream doesn't get through. */
     ssePoll?: 'auto' | 'always' | 'never';
     /** Looks for a better transport in the background and moves there. Default true. */
     autoUpgrade?: boolean;
+    /** Whether the hub may send the client to another one (drain, rebalancing); a function is asked for each address. Default true. */
+    redirect?: boolean | ((url: string) => boolean);
+    /** Remembers per network what worked and what failed there, in `localStorage` where there is one. Default true. */
+    networkMemory?: boolean;
     /** Waits between attempts, with full jitter. Default 200 ms growing twofold to 20 s. */
     backoff?: BackoffOptions;
     /** The longest a negotiation, or a transport's hello, may take (ms, default 10,000). */
@@ -23,10 +27,81 @@ export interface Options {
     requestTimeoutMs?: number;
     /** Frames that may wait for their reply; beyond, calls fail with `limit_exceeded`. Default 1,000. */
     queueMax?: number;
+    /** What becomes of publishes, and of messages to users, that can't be sent at once. */
+    offline?: OfflineOptions;
+    /** `shared`: tabs of this origin with the same user at the same hub share one session and one link. Default `own`. Where the browser
+     * lacks Web Locks or BroadcastChannel, each tab has its own. */
+    tabs?: 'own' | 'shared';
     /** Default: the runtime's. */
     fetch?: typeof fetch;
     /** Default: the runtime's, if it has one. */
     WebSocket?: typeof WebSocket;
+    /** Default: the runtime's, if it has one. */
+    WebTransport?: typeof WebTransport;
+}
+/** Publishes and messages to users wait for a link and for their reply, in order. What exceeds a bound fails at once. */
+export interface OfflineOptions {
+    /** How many may wait; a further one fails with `limit_exceeded`. Default `queueMax`. */
+    max?: number;
+    /** How many bytes they may have together, as JSON text; beyond, `limit_exceeded`. Default 4,194,304. */
+    maxBytes?: number;
+    /** How long one may wait to be sent (ms); then it fails with `timeout`. Default a day; `Infinity` for ever. */
+    maxAgeMs?: number;
+    /** `indexeddb`: they survive a reload, a crash and the end of the browser. Default `memory`. */
+    store?: 'memory' | 'indexeddb' | OfflineStore;
+    /** Tells queues in one store apart: give each client of a page its own, or each user. */
+    key?: string;
+}
+/** A frame as a store keeps it; plain JSON. */
+export interface StoredFrame {
+    id: string;
+    /** Whose it is, if that is known. */
+    user: string | null;
+    /** When it was made, ms since 1970. `n` orders what was made in one millisecond. */
+    since: number;
+    n: number;
+    /** When it was first sent, ms since 1970; `null`: never. */
+    tried: number | null;
+    /** The frame as JSON text. */
+    frame: string;
+}
+/** Where queues are kept. Calls come one after another, but for `write` during a `claim`. A call that fails, or takes 5 s, makes the
+ * client go on in memory and say so by an `error` event. */
+export interface OfflineStore {
+    /** Opens the queue of this name, and drops what is older. Resolves with the user of the last `claim`, if there was one. */
+    open(key: string, maxAgeMs: number): Promise<string | null>;
+    /** The client acts for this user from now on. `take` is called with their frames, and those that are nobody's, which no other
+     * living client has: before this resolves, and again whenever another client ends. */
+    claim(user: string, take: (frames: StoredFrame[]) => void): Promise<void>;
+    /** Puts frames, in the place of those with the same id, and removes others by id; all or nothing. */
+    write(put: StoredFrame[], remove: string[]): Promise<void>;
+    /** The client ends: what it has left may be claimed by others. */
+    close(): void;
+}
+/** What waits in the queue. */
+export interface QueuedFrame {
+    id: string;
+    /** Where it is published … */
+    room?: string;
+    /** … or whom it is for (`user:…`). */
+    to?: string;
+    type: string;
+    data: any;
+    status: Status;
+    /** When it was made, ms since 1970. */
+    since: number;
+}
+/** The present user's publishes and messages to users that have no reply yet. */
+export interface Queue {
+    readonly size: number;
+    /** Oldest first; those of earlier pages too. */
+    list(): QueuedFrame[];
+    /** Takes one back: it fails with `bye`. `false`: it isn't there, or is on its way and may come. */
+    cancel(id: string): boolean;
+    /** Takes back all that can be. */
+    clear(): void;
+    /** Resolves when all that was published so far is in the store, if there is one that works. */
+    saved(): Promise<void>;
 }
 export type State = 'connecting' | 'connected' | 'reconnecting' | 'closed';
 /** Why a link was opened. */
@@ -92,14 +167,22 @@ export interface ClientEvents {
         session: string;
         resumed: boolean;
     };
+    /** A session that is watched has ended; `code` says why. */
+    ended: {
+        session: string;
+        user: string;
+        code: string;
+    };
     status: {
         id: string;
         status: Status;
         error?: CrosspointError;
     };
+    /** A frame went or came, by an ordered stream or as a datagram. */
     frame: {
         direction: 'in' | 'out';
         frame: Frame;
+        via: Way;
     };
 }
 export interface Counters {
@@ -119,11 +202,34 @@ export interface Counters {
     /** Welcomes that resumed the session. */
     resumes: number;
 }
+/** From a publish on a link to its reply (ms), of the last 256. */
+export interface Latency {
+    /** Replies measured so far. */
+    count: number;
+    last: number | null;
+    p50: number | null;
+    p95: number | null;
+}
+export interface TransportMetrics {
+    attempts: number;
+    wins: number;
+    /** Attempts that failed; those that were only overtaken don't count. */
+    failures: number;
+    /** How long it has carried the session (ms). */
+    ms: number;
+}
 export interface PerformanceMetrics extends Counters {
     transport: TransportName | null;
     rtt: number | null;
     /** How long the newest link took from its start to the welcome (ms). */
     connectMs: number | null;
+    /** From the beginning of the first attempt, negotiation included, to the first reply or event (ms). */
+    firstMessageMs: number | null;
+    latency: Latency;
+    /** Changes to a better transport, found by looking for one, and to a lesser one, after a loss. */
+    movesUp: number;
+    movesDown: number;
+    transports: Partial<Record<TransportName, TransportMetrics>>;
     /** Frames that wait for a reply. */
     waiting: number;
 }
@@ -184,9 +290,11 @@ export interface Room {
     readonly position: string | null;
     join(): Promise<JoinResult>;
     leave(): Promise<void>;
+    /** `keep: false`: a reload forgets it, even if there is a store (`Options.offline`). */
     publish(type: string, data?: unknown, options?: {
         id?: string;
         echo?: boolean;
+        keep?: boolean;
     }): Publish;
     /** May be dropped; of those with one key the newest wins. */
     volatile(type: string, data?: unknown, key?: string): void;
@@ -204,11 +312,14 @@ export interface Room {
 export interface Client {
     readonly state: State;
     readonly transport: TransportName | null;
+    /** What the hub offers to this client, best first; empty before the first negotiation. */
+    readonly offered: readonly TransportName[];
     readonly session: string | null;
     readonly user: string | null;
     /** Round-trip time (ms). */
     readonly rtt: number | null;
     readonly counters: Counters;
+    readonly queue: Queue;
     /** The first welcome; rejects when the client ends before it. */
     ready(): Promise<void>;
     on<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void;
@@ -220,7 +331,10 @@ export interface Client {
     send(to: string, type: string, data?: unknown, options?: {
         volatile?: boolean | string;
     }): void;
-    sendToUser(user: string, type: string, data?: unknown): Promise<{
+    /** Resolves once it is on its way to all sessions of the user. It waits for a link like a publish; its id is in `status` events. */
+    sendToUser(user: string, type: string, data?: unknown, options?: {
+        id?: string;
+    }): Promise<{
         delivered: number;
     }>;
     request<T = any>(to: string, type: string, data?: unknown, options?: {
@@ -232,6 +346,9 @@ export interface Client {
     }) => unknown): () => void;
     attach(service: string): Promise<void>;
     detach(service: string): Promise<void>;
+    /** Asks for an `ended` event when that session is over. A new session of mine watches nobody. */
+    watch(session: string): Promise<void>;
+    unwatch(session: string): Promise<void>;
     /** Resolves when the new link carries the session. */
     moveTo(transport: TransportName): Promise<void>;
     /** Changes what may be used; a transport that no longer may is left. */

@@ -4,13 +4,13 @@ import { Process, binary, until } from './process.js';
 
 const READY_MS = 20_000;
 
-/** A hub in dev mode on a free port of 127.0.0.1. */
+/** A hub in dev mode on a free port of 127.0.0.1. Its WebTransport, which passes by every proxy on TCP, only where a case is about it. */
 export class Hub {
-  static async start({ args = [], env = {} } = {}) {
+  static async start({ args = [], env = {}, webtransport = false } = {}) {
     const hub = new Hub();
     hub.address = `127.0.0.1:${await freePort()}`;
     hub.origin = `http://${hub.address}`;
-    hub.command = [['serve', '--dev', '--listen', hub.address, ...args], { log: 'hub', env }];
+    hub.command = [['serve', '--dev', '--listen', hub.address, '--set', `transports.webtransport.enabled=${webtransport}`, ...args], { log: 'hub', env }];
     await hub.run();
     return hub;
   }

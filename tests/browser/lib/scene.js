@@ -9,8 +9,8 @@ export function scene(hubOptions) {
   const open = [];
   const stage = {
     /** Joins in a browser process of the person's own. */
-    async person(name, { room, origin = stage.hub.origin, ...options }) {
-      const browser = await launch();
+    async person(name, { room, origin = stage.hub.origin, flags, ...options }) {
+      const browser = await launch(flags);
       open.push(() => browser.close());
       return Person.join(browser, origin, name, room, options);
     },

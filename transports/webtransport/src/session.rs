@@ -15,6 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use wtransport::error::ConnectionError;
 use wtransport::{Connection, RecvStream, SendStream};
 
 /// Bytes read at once.
@@ -84,8 +85,17 @@ pub(crate) async fn run(opened: Opened, acceptor: &dyn Acceptor, config: &Config
         () = closing => {}
         _ = connection.closed() => {}
     }
-    if let Ok(end) = timeout(END_SEEN, connection.closed()).await {
+    if let Ok(end) = timeout(END_SEEN, end_of(connection)).await {
         ending.bye.store(codes::is_bye(&end), Relaxed);
+    }
+}
+
+/// Why the session is over. `closed` tells only of the QUIC connection, which the library closes itself after the session.
+async fn end_of(connection: &Connection) -> ConnectionError {
+    loop {
+        if let Err(end) = connection.accept_uni().await {
+            return end;
+        }
     }
 }
 
