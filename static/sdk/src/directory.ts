@@ -73,8 +73,9 @@ export class Directory {
     } catch (error) {
       const { retry } = error as CrosspointError;
       if (resuming && negotiated && retry === 'backoff') return null;
-      // A path that swallows this request may well let others through.
-      if (signal.aborted || !(error instanceof PathError) || negotiated || failures === 0 || retry !== 'backoff') throw error;
+      // A path that swallows or refuses this request may well let others through.
+      const notThisWay = error instanceof PathError && error.kind !== 'answered' && retry === 'backoff';
+      if (signal.aborted || !notThisWay || negotiated || failures === 0) throw error;
       this.take(DIRECT, false);
     }
     return this.negotiated;

@@ -100,7 +100,7 @@ test('links that live three seconds cost no long waits', async () => {
 const BROKEN: [what: string, answer: () => Response, then?: (link: FakeLink) => void][] = [
   ['the negotiation throws', () => { throw new TypeError('refused'); }],
   ['the negotiation is answered 502', () => new Response('bad gateway', { status: 502 })],
-  ['the negotiation is answered 404 by a proxy', () => new Response('nothing here', { status: 404 })],
+  ['the negotiation is answered 404 by a proxy, and nothing else works', () => new Response('nothing here', { status: 404 }), (link) => link.fail(cut())],
   ['each link fails at once', offer, (link) => link.fail(cut())],
   ['each hello is refused', offer, (link) => link.hello() && link.frame({ type: 'hub:close', data: { code: 'internal', message: 'oh', retry: 'backoff' } })],
   ['each hello is answered "now"', offer, (link) => link.hello() && link.frame({ type: 'hub:close', data: { code: 'shutdown', message: 'oh', retry: 'now' } })],
@@ -168,6 +168,41 @@ test('503 with Retry-After at the negotiation: nobody knocks before', async () =
   assert.equal(n, 2);
   r.client.close();
 });
+
+for (const [what, answer, code] of [
+  ['404 from the hub', () => json({ error: { code: 'not_found', message: 'no hub here', retry: 'never' } }, 404), 'not_found'],
+  ['413', () => new Response('too large', { status: 413 }), 'frame_too_large'],
+  ['401 to a fixed token', () => json({ error: { code: 'unauthorized', message: 'no', retry: 'refresh' } }, 401), 'unauthorized'],
+] as const) {
+  test(`the negotiation is answered ${what}: the client ends, and says why`, async () => {
+    const r = rig({ token: 'fixed' }, answer);
+    await assert.rejects(r.client.ready(), { code });
+    await r.clock.advance(MINUTE);
+    assert.deepEqual([r.asked.length, r.client.state, r.clock.waiting], [1, 'closed', 0]);
+  });
+}
+
+for (const status of [403, 404, 405, 409]) {
+  test(`the negotiation is answered ${status} by something in between: it is asked again, then done without`, async () => {
+    const r = rig({}, () => new Response('<html>', { status }));
+    await r.clock.advance(2_000);
+    const [link] = r.links;
+    assert.deepEqual([r.asked.length, link?.transport, link?.hello() !== undefined], [2, 'websocket', true]);
+    link!.welcome();
+    assert.equal(r.client.state, 'connected');
+    r.client.close();
+  });
+}
+
+for (const status of [429, 500, 502, 503, 504]) {
+  test(`the negotiation is answered ${status} by something in between: nothing else is tried, and the backoff kept`, async () => {
+    const r = rig({}, () => new Response('<html>', { status }));
+    await r.clock.advance(30_000);
+    assert.equal(r.links.length, 0);
+    assert.ok(r.asked.length >= 5 && r.asked.length <= 10, `${r.asked.length}`);
+    r.client.close();
+  });
+}
 
 const elsewhere = (address: string, retry = 'now') => ({ error: { code: 'unavailable', message: 'go there', retry, address } });
 

@@ -13,8 +13,9 @@ export interface PostOptions {
 /** The hub said nothing: the request hung, or something in between answered. */
 export class PathError extends CrosspointError {
   constructor(
-    /** `overslept`: it may have hung, but the deadline came so late that nobody can tell. */
-    readonly kind: 'hung' | 'overslept' | 'answered',
+    /** `overslept`: it may have hung, but the deadline came so late that nobody can tell. `refused`: this request will not pass here;
+     * `answered`: what is behind isn't there, or too busy. */
+    readonly kind: 'hung' | 'overslept' | 'refused' | 'answered',
     code: string,
     message: string,
     retryAfterMs?: number,
@@ -83,8 +84,9 @@ async function errorOf(response: Response, clock: Clock): Promise<CrosspointErro
   } catch {
     // Not the hub's.
   }
-  const code = response.status === 413 ? 'frame_too_large' : response.status === 429 ? 'rate_limited' : 'unavailable';
-  return new PathError('answered', code, `${response.url} answered ${response.status}`, after);
+  const { status } = response;
+  const code = status === 413 ? 'frame_too_large' : status === 429 ? 'rate_limited' : 'unavailable';
+  return new PathError(status >= 500 || status === 429 ? 'answered' : 'refused', code, `${response.url} answered ${status}`, after);
 }
 
 /** `Retry-After` (RFC 9110 §10.2.3): seconds, or a date. */
