@@ -32,6 +32,10 @@ pub struct Namespace {
     pub presence: bool,
     /// How long after a user's last session ended they are announced as gone, ms.
     pub leave_delay_ms: u64,
+    /// Whether sessions in a room may signal each other and be on its roster of peers.
+    pub signal: bool,
+    /// Sessions on that roster at most.
+    pub peers_max: usize,
     /// Whether anybody may read the room's plain event stream without a token.
     pub public: bool,
 }
@@ -46,6 +50,8 @@ impl Default for Namespace {
             dedup_ms: 120_000,
             presence: true,
             leave_delay_ms: 3_000,
+            signal: true,
+            peers_max: 64,
             public: false,
         }
     }
