@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, normalize, relative } from 'node:path';
+import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -21,9 +21,56 @@ const BUNDLES = {
   'crosspoint-io-server.js': { entry: 'src/io-server/index.ts' },
   'crosspoint-plain.js': { entry: 'src/plain/index.ts' },
 };
+/** What bundles load when it is wanted (src/parts.ts), each from a file of its own. */
+const PARTS = {
+  'crosspoint-store.js': 'src/offline/indexeddb.ts',
+};
+/** What parts must not have twice, since it is told apart by identity or has a memory: whoever loads a part gives it its own. */
+const KIT = {
+  'src/codes.ts': ['CrosspointError'],
+};
 const TYPES = ['index.d.ts', 'io/index.d.ts', 'io-server/index.d.ts', 'plain/index.d.ts'];
 
-async function bundle({ entry, globalName, global = globalName !== undefined }) {
+const version = /'(.+)'/.exec(readFileSync(join(here, 'src/version.ts'), 'utf8'))[1];
+
+/** In a bundle: parts are fetched from beside it, and given the kit. */
+const loader = {
+  name: 'loader',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/parts\.ts$/ }, ({ path }) => {
+      const imports = Object.entries(KIT).map(([file, names]) => `import { ${names.join(', ')} } from '${join(here, file)}';\n`);
+      const kit = `const kit = { version: '${version}', ${Object.values(KIT).flat().join(', ')} };\n`;
+      const text = readFileSync(path, 'utf8').replace(/import\('(\..+?)'\)/g, (_, file) => {
+        const source = resolve(dirname(path), file.replace(/\.js$/, '.ts'));
+        const part = Object.keys(PARTS).find((name) => join(here, PARTS[name]) === source);
+        if (!part) throw new Error(`${file} is not among the PARTS`);
+        return `import('./${part}').then((part) => part.default(kit))`;
+      });
+      return { contents: imports.join('') + kit + text, loader: 'ts', resolveDir: dirname(path) };
+    });
+  },
+};
+
+/** In a part: what the kit has is taken from there. */
+const kitted = {
+  name: 'kitted',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
+      const file = relative(here, resolve(resolveDir, path.replace(/\.js$/, '.ts')));
+      return KIT[file] && { path: file, namespace: 'kit' };
+    });
+    onLoad({ filter: /./, namespace: 'kit' }, ({ path }) => ({ contents: `export const { ${KIT[path].join(', ')} } = kit;` }));
+  },
+};
+
+/** A part as a module whose default export makes it of a kit. */
+async function part(entry) {
+  const text = await bundle({ entry, globalName: 'part', plugins: [kitted] });
+  const check = `if(kit.version!=='${version}')throw new Error('it is of version ${version}, the page has '+kit.version);`;
+  return `export default function(kit){${check}${text}return part}\n`;
+}
+
+async function bundle({ entry, globalName, global = globalName !== undefined, plugins = [loader] }) {
   const built = await build({
     absWorkingDir: here,
     entryPoints: [entry],
@@ -35,13 +82,16 @@ async function bundle({ entry, globalName, global = globalName !== undefined }) 
     charset: 'utf8',
     format: global ? 'iife' : 'esm',
     globalName,
+    plugins,
+    external: Object.keys(PARTS).map((name) => `./${name}`),
   });
   return built.outputFiles[0].text;
 }
 
 async function bundles() {
   const made = Object.entries(BUNDLES).map(async ([name, what]) => [name, await bundle(what)]);
-  return Object.fromEntries(await Promise.all(made));
+  const parts = Object.entries(PARTS).map(async ([name, entry]) => [name, await part(entry)]);
+  return Object.fromEntries(await Promise.all([...made, ...parts]));
 }
 
 /** Declarations that the entries' need, directly or not; the internal ones stay out. */
@@ -85,7 +135,7 @@ try {
       writeFileSync(join(dist, name), text);
     }
   }
-  for (const name of Object.keys(BUNDLES)) {
+  for (const name of Object.keys({ ...BUNDLES, ...PARTS })) {
     const bytes = Buffer.byteLength(made[name]);
     console.log(`${name}: ${bytes} bytes, ${gzipSync(made[name], { level: 9 }).length} gzipped`);
   }

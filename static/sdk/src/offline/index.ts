@@ -5,7 +5,7 @@ import type { Frame } from '../frame.js';
 import type { Pending } from '../pending.js';
 import type { Machine } from '../session/machine.js';
 import type { ClientEvents, OfflineStore, Options } from '../types.js';
-import { IndexedDbStore } from './indexeddb.js';
+import { load } from '../parts.js';
 import { Keeper } from './keeper.js';
 import { boundsOf } from './kept.js';
 import { Outbox } from './outbox.js';
@@ -52,7 +52,7 @@ export function openOutbox(base: string, options: Options, queueMax: number, clo
   return outbox;
 }
 
-function storeOf(store: 'memory' | 'indexeddb' | OfflineStore): OfflineStore | null {
+function storeOf(store: 'memory' | 'indexeddb' | OfflineStore): Promise<OfflineStore> | OfflineStore | null {
   if (store === 'memory') return null;
-  return store === 'indexeddb' ? new IndexedDbStore() : store;
+  return store === 'indexeddb' ? load('store').then(({ IndexedDbStore }) => new IndexedDbStore()) : store;
 }

@@ -24,15 +24,21 @@ export class Keeper {
   private writing: Promise<void> | null = null;
   private opened = true;
   private works = true;
+  /** There once the opening is over, if that went well. */
+  private store!: OfflineStore;
 
   constructor(
-    private readonly store: OfflineStore,
+    store: OfflineStore | Promise<OfflineStore>,
     key: string,
     maxAgeMs: number,
     private readonly clock: Clock,
     private readonly hooks: KeeperHooks,
   ) {
-    this.opening = this.within(() => store.open(key, maxAgeMs)).catch((error: unknown) => {
+    const open = async () => {
+      this.store = await store;
+      return this.within(() => this.store.open(key, maxAgeMs));
+    };
+    this.opening = open().catch((error: unknown) => {
       this.opened = false;
       this.broken(error);
       return null;
@@ -86,7 +92,8 @@ export class Keeper {
   async close(): Promise<void> {
     await this.saved();
     await this.claiming;
-    this.store.close();
+    await this.opening;
+    if (this.store) this.store.close();
   }
 
   private write(): void {
