@@ -12,6 +12,7 @@ mod grants;
 mod hello;
 mod history;
 mod moves;
+mod peers;
 mod plain_stream;
 mod plain_websocket;
 mod posts;
@@ -84,6 +85,9 @@ each! {
             a_request_without_answer_ends requests_under_way_have_a_number a_service_keeps_its_askers;
         services: who_watches_a_session_is_told_of_its_end a_service_publishes_for_a_session
             direct_messages_and_answers_follow_the_events_before_them;
+        peers: the_roster_says_who_comes_changes_and_goes a_peer_stays_one_without_a_link_and_on_another
+            a_peer_goes_with_its_session signals_pass_between_members_only signals_keep_their_order_and_bytes
+            a_roster_has_an_end signaling_can_be_forbidden;
         grants: a_grant_names_its_rooms a_session_ends_with_its_token_unless_it_gets_a_new_one;
         ends: a_goodbye_ends_the_session_at_once a_backend_can_end_a_session a_quiet_client_is_asked
             a_silent_link_is_given_up_and_not_its_session a_hub_that_ends_asks_to_move_and_then_closes;

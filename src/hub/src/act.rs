@@ -114,6 +114,8 @@ impl Hub {
             }
             Some("attach") => self.reply_now(cell, &Asked::of(&frame), self.attach(cell, &frame)),
             Some("detach") => self.reply_now(cell, &Asked::of(&frame), self.detach_for(cell, &frame)),
+            Some("peers") => self.peers(cell, &frame),
+            Some("signal") => self.reply_now(cell, &Asked::of(&frame), self.signal(cell, &frame)),
             Some("watch") => self.reply_now(cell, &Asked::of(&frame), self.watch(cell, &frame)),
             Some("unwatch") => self.reply_now(cell, &Asked::of(&frame), self.unwatch(cell, &frame)),
             Some("refresh") => self.reply_now(cell, &Asked::of(&frame), self.refresh(cell, &frame)),

@@ -288,6 +288,7 @@ impl Hub {
         }
         drop(users);
         for joined in rooms {
+            joined.room.roster.remove(&joined.room.name, &cell.name, Some(fault.code));
             joined.room.remove(&cell.name);
             if joined.present {
                 self.leave_later(&joined.room, cell);

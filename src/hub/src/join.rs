@@ -154,6 +154,7 @@ impl Hub {
         let joined = state.rooms.remove(name)?;
         state.core.leave(name);
         drop(state);
+        joined.room.roster.remove(name, &cell.name, None);
         joined.room.remove(&cell.name);
         self.release(&joined.room);
         Some(joined)
@@ -269,7 +270,7 @@ impl Hub {
         Ok(json!({}))
     }
 
-    fn check_state(&self, state: Option<&RawValue>) -> Result<(), Fault> {
+    pub(crate) fn check_state(&self, state: Option<&RawValue>) -> Result<(), Fault> {
         let Some(state) = state else { return Ok(()) };
         if state.get().len() > self.limits.state_bytes_max {
             let text = format!("A state has at most {} bytes", self.limits.state_bytes_max);

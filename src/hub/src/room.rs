@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::config::Namespace;
 use crate::engine::{Change, Member};
+use crate::peers::Roster;
 use crosspoint_core::wire::Event;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,7 @@ pub(crate) struct Room {
     members: Mutex<Members>,
     /// Presence changes since the last announcement.
     news: Mutex<News>,
+    pub(crate) roster: Roster,
 }
 
 #[derive(Default)]
@@ -64,6 +66,7 @@ impl Room {
             scheduled: AtomicBool::new(false),
             members: Mutex::default(),
             news: Mutex::default(),
+            roster: Roster::default(),
         }
     }
 

@@ -78,6 +78,8 @@ counters! {
     deliveries,
     /// Gaps announced.
     gaps,
+    /// Signals between peers.
+    signals,
     /// Requests between clients and services.
     requests,
     /// Requests that nobody answered in time.
