@@ -113,6 +113,13 @@ export class Connector {
     );
   }
 
+  /** Asks the hub again what it offers where that is known from long ago, while the present link goes on. */
+  async renew(): Promise<void> {
+    if (!this.directory.old) return;
+    const negotiated = await this.directory.ask(true, 0, new AbortController().signal).catch(() => null);
+    if (negotiated && !this.over) this.hooks.negotiated(negotiated);
+  }
+
   /** Looks again from the beginning, at once. */
   restart(): void {
     this.abort();

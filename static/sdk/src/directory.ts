@@ -10,6 +10,8 @@ import type { Tokens } from './tokens.js';
 const PATIENCE_MS = 3_000;
 /** Failures in a row after which a hub that another one named is left again. */
 const AWAY_FAILURES = 2;
+/** What a hub offers is asked again after so long: certificates that are trusted by their hashes live for days. */
+const OLD_MS = 6 * 3_600_000;
 
 export interface DirectoryOptions {
   base: string;
@@ -35,6 +37,7 @@ export class Directory {
   private ticket: { name: string; until: number } | null = null;
   private away: { base: string; failures: number } | null = null;
   private stale = true;
+  private askedAt = 0;
 
   constructor(
     private readonly options: DirectoryOptions,
@@ -52,6 +55,11 @@ export class Directory {
     return this.ticket !== null;
   }
 
+  /** What is known was heard long ago. */
+  get old(): boolean {
+    return this.negotiated !== null && this.clock.now() - this.askedAt > OLD_MS;
+  }
+
   /** The hub is to be asked again before the next attempt. */
   refresh(): void {
     this.stale = true;
@@ -62,7 +70,7 @@ export class Directory {
   async ask(resuming: boolean, failures: number, signal: AbortSignal): Promise<Negotiated | null> {
     const token = await this.tokens.get();
     const { negotiated, base } = this;
-    if (resuming && negotiated && failures <= 1 && !this.stale) return null;
+    if (resuming && negotiated && failures <= 1 && !this.stale && !this.old) return null;
     const { user, info, families: transports, connectTimeoutMs, fetch } = this.options;
     // What failed changes the hub's order, which has to be known without that first.
     const failed = this.order.length > 0 ? this.memory.report() : [];
@@ -130,6 +138,7 @@ export class Directory {
     const { ticket, ticketUntil: until, network, tookMs, offers } = negotiated;
     this.negotiated = negotiated;
     this.stale = false;
+    this.askedAt = this.clock.now();
     this.tookMs = tookMs;
     this.ticket = ticket === null ? null : { name: ticket, until };
     this.memory.enter(this.base, network);

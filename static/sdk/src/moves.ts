@@ -157,11 +157,15 @@ export class Moves {
     const rest = Math.min(...better.map(({ transport }) => this.reputation.restMs(transport)));
     this.cancelLook = this.clock.after(Math.max(rest, soonMs ?? bound * (0.5 + this.clock.random())), () => {
       this.cancelLook = null;
-      const rested = this.better().filter(({ transport }) => this.reputation.restMs(transport) === 0);
-      if (!this.connector.current || this.connector.racing) return;
-      if (rested.length === 0) return this.look();
-      this.looks += 1;
-      this.connector.move(rested, 'up', () => this.look());
+      const before = this.connector.current?.id;
+      void this.connector.renew().then(() => {
+        if (this.cancelLook || this.connector.current?.id !== before) return;
+        const rested = this.better().filter(({ transport }) => this.reputation.restMs(transport) === 0);
+        if (!this.connector.current || this.connector.racing) return;
+        if (rested.length === 0) return this.look();
+        this.looks += 1;
+        this.connector.move(rested, 'up', () => this.look());
+      });
     });
   }
 

@@ -201,3 +201,26 @@ test('ssePoll says whether streams or polls are used', async () => {
     client.close();
   }
 });
+
+test('before it looks for something better it asks again what the hub offers, if it heard that long ago', async () => {
+  let url = '/ws';
+  const { client, clock, links, asked, last } = rig({}, () => json({ version: 1, ticket: 't', transports: [{ ...OFFERS[0], url }, OFFERS[1]] }));
+  await settle();
+  links[0]!.fail(new CrosspointError('unavailable'));
+  await clock.advance(10);
+  last().welcome({ heartbeat_ms: 100_000_000 });
+  assert.equal(client.transport, 'sse');
+  await clock.advance(30_000);
+  const looks = links.length;
+  assert.ok(looks > 2, 'it looked');
+  assert.equal(asked.length, 1, 'with what it knew');
+  last().fail(new CrosspointError('unavailable'));
+  url = '/newer';
+  clock.time += 7 * 3_600_000;
+  await clock.advance(600_000);
+  assert.equal(asked.length, 2);
+  assert.ok(links.length > looks);
+  assert.match(last().url, /newer$/);
+  assert.equal(client.transport, 'sse', 'the session stayed where it was');
+  client.close();
+});
