@@ -24,10 +24,12 @@ const BUNDLES = {
 /** What bundles load when it is wanted (src/parts.ts), each from a file of its own. */
 const PARTS = {
   'crosspoint-store.js': 'src/offline/indexeddb.ts',
+  'crosspoint-tabs.js': 'src/tabs/part.ts',
 };
 /** What parts must not have twice, since it is told apart by identity or has a memory: whoever loads a part gives it its own. */
 const KIT = {
   'src/codes.ts': ['CrosspointError'],
+  'src/frame.ts': ['decode', 'encodeText', 'frameOf', 'isCounted', 'isLinkFrame', 'utf8Length'],
 };
 const TYPES = ['index.d.ts', 'io/index.d.ts', 'io-server/index.d.ts', 'plain/index.d.ts'];
 

@@ -107,7 +107,7 @@ export class Core {
     this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
     this.driver = new Driver(
       clock,
-      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => (tie ? tie.again(frame) : this.outbox.again(frame, user)) },
+      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => tie?.again(frame) ?? this.outbox.again(frame, user) },
       {
         proven: (link) => this.connector.proven(link),
         gone: (link, error, fault) => this.connector.gone(link, error, fault),

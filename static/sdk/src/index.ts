@@ -1,6 +1,5 @@
 import { ClientImpl } from './client.js';
-import { canShare } from './tabs/bus.js';
-import { SharedClient } from './tabs/client.js';
+import { canShare, SharedClient } from './tabs/client.js';
 import type { Client, Options } from './types.js';
 
 /** Connects to the hub at `url` (`http(s):` or `ws(s):`; in a page also relative to it). Returns at once and connects in the background. */

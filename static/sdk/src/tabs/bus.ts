@@ -4,11 +4,6 @@ import type { Message } from './messages.js';
 /** An echo that doesn't come is no reason to wait for ever (ms). */
 const ECHO_MS = 500;
 
-/** Whether tabs can share anything here. */
-export function canShare(): boolean {
-  return typeof BroadcastChannel === 'function' && typeof navigator === 'object' && typeof navigator?.locks?.request === 'function';
-}
-
 /** How tabs of one group talk. What one of them posts comes to all others in the same order. */
 export class Bus {
   private readonly channel: BroadcastChannel;

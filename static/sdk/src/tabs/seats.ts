@@ -10,9 +10,6 @@ import { Seat, type JoinData } from './seat.js';
 import type { Shared } from './shared.js';
 import type { ShareOp } from './shares.js';
 
-/** Own events that were published without echo, and that haven't come yet. */
-const MUTED_MAX = 1_000;
-
 interface Joining {
   seat: Seat;
   done: (result: JoinResult) => void;
@@ -31,6 +28,8 @@ export interface SeatHooks {
   core(): Core;
   shared: Shared;
   room(name: string): RoomImpl | undefined;
+  /** It is this tab's own, and was published without echo. */
+  isMuted(frame: Frame): boolean;
   /** Hands a frame to the application. */
   take(frame: Frame): void;
 }
@@ -39,7 +38,6 @@ export interface SeatHooks {
 export class Seats {
   private readonly seats = new Map<string, Seat>();
   private readonly joinings = new Map<string, Joining>();
-  private readonly muted = new Set<string>();
 
   constructor(private readonly hooks: SeatHooks) {}
 
@@ -51,19 +49,13 @@ export class Seats {
         if (frame.type === 'hub:leave') return this.leave(frame, done as (data: unknown) => void) as Promise<T>;
         return wire.call<T>(frame, timed, done);
       },
-      publish: (frame, keep) => {
-        if (frame.echo === false) this.mute(frame);
-        return wire.publish(frame, keep);
-      },
       position: () => this.seats.get(room)?.text ?? null,
     };
   }
 
   /** Whether this tab's application is to see a frame of a room. */
   takes(frame: Frame): boolean {
-    const seat = this.seats.get(frame.room!);
-    if (!seat?.takes(frame)) return false;
-    return frame.id === undefined || !this.muted.delete(frame.id);
+    return this.seats.get(frame.room!)?.takes(frame) === true && !this.hooks.isMuted(frame);
   }
 
   has(room: string): boolean {
@@ -201,13 +193,5 @@ export class Seats {
     shared.want({ op: 'exit', tab: shared.me, room, id });
     // A leader that crashed may have had it done.
     return left.catch((error: CrosspointError) => (error.code === 'not_joined' ? done({}) : Promise.reject(error)));
-  }
-
-  /** Others of this tab's session want the event that it doesn't: it is left out here. */
-  private mute(frame: Frame): void {
-    delete frame.echo;
-    frame.id ??= this.hooks.core().nextId();
-    this.muted.add(frame.id);
-    if (this.muted.size > MUTED_MAX) this.muted.delete(this.muted.values().next().value!);
   }
 }

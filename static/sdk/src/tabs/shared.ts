@@ -1,5 +1,5 @@
 import { Backoff } from '../backoff.js';
-import { systemClock, type Clock } from '../clock.js';
+import type { Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
 import type { Connected, Connector, ConnectorHooks } from '../connector.js';
 import type { Core } from '../core.js';
@@ -24,9 +24,6 @@ import type { Tie } from './tie.js';
 const QUIET_MS = 2_000;
 /** What changes a machine as all tabs have it; what else comes in only judges links. */
 export const REPLICATED = new Set(['hello', 'frame', 'closed', 'send', 'acked', 'bye']);
-
-/** Time as all tabs of a browser have it. */
-export const sharedClock: Clock = { ...systemClock, now: () => performance.timeOrigin + performance.now() };
 
 /** What the application's side is told. */
 export interface SharedHooks {

@@ -15,8 +15,8 @@ export interface Tie {
   pageHooks(hooks: PageHooks): PageHooks;
   /** The client is complete: begins. */
   bind(core: Core, connector: Connector): void;
-  /** Whether a new session begins with this frame, which the last one left unanswered. */
-  again(frame: Frame): boolean;
+  /** Whether a new session begins with this frame, which the last one left unanswered; `null`: as without tabs. */
+  again(frame: Frame): boolean | null;
   /** This tab leaves the others. `false`: there are none, the session ends with it. */
   leave(): boolean;
 }

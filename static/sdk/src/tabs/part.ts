@@ -1,0 +1,2 @@
+export { Seats } from './seats.js';
+export { Shared } from './shared.js';
