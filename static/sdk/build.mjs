@@ -23,13 +23,17 @@ const BUNDLES = {
 };
 /** What bundles load when it is wanted (src/parts.ts), each from a file of its own. */
 const PARTS = {
+  'crosspoint-bulk.js': 'src/bulk/bulk.ts',
+  'crosspoint-rtc.js': 'src/rtc/index.ts',
   'crosspoint-store.js': 'src/offline/indexeddb.ts',
   'crosspoint-tabs.js': 'src/tabs/part.ts',
 };
 /** What parts must not have twice, since it is told apart by identity or has a memory: whoever loads a part gives it its own. */
 const KIT = {
+  'src/driver.ts': ['Driver'],
   'src/codes.ts': ['CrosspointError'],
-  'src/frame.ts': ['decode', 'encodeText', 'frameOf', 'isCounted', 'isLinkFrame', 'utf8Length'],
+  'src/emitter.ts': ['Emitter'],
+  'src/frame.ts': ['decode', 'encode', 'encodeText', 'frameOf', 'isCounted', 'isLinkFrame', 'textLength', 'payloadBytes', 'snapshot', 'utf8Length'],
 };
 const TYPES = ['index.d.ts', 'io/index.d.ts', 'io-server/index.d.ts', 'plain/index.d.ts'];
 

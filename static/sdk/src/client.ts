@@ -1,3 +1,5 @@
+import type { BulkHooks } from './bulk/bulk.js';
+import { BulkDoor } from './bulk/door.js';
 import { checkType, asError } from './check.js';
 import { systemClock, type Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
@@ -6,6 +8,7 @@ import { makeLink, type LinkMaker } from './driver.js';
 import { snapshot, type Frame, type Sender } from './frame.js';
 import type { TransportName } from './links/link.js';
 import type { Keep } from './offline/kept.js';
+import { Near } from './near.js';
 import { queueOf, statusOf } from './offline/queue.js';
 import type { CallOptions } from './pending.js';
 import { PublishImpl } from './publish.js';
@@ -32,11 +35,13 @@ export class ClientImpl implements Client {
   readonly debug = { killLink: () => this.core.cut(new CrosspointError('unavailable', 'the link was cut')) };
   readonly queue: Queue;
   protected readonly core: Core;
+  protected readonly bulk: BulkDoor;
   protected readonly rooms = new Map<string, RoomImpl>();
   protected readonly requests: Requests;
 
   constructor(url: string, options: Options, clock: Clock = systemClock, maker: LinkMaker = makeLink, tie: Tie | null = null) {
     this.core = new Core(url, options, this.hooks(), clock, maker, tie);
+    this.bulk = new BulkDoor(this.core, this.bulkHooks());
     this.requests = new Requests((frame) => this.core.fire(frame));
     this.queue = queueOf(this.core.outbox, this.core.pending);
   }
@@ -52,6 +57,10 @@ export class ClientImpl implements Client {
       },
       lostFrames: (lost) => this.gap({ reason: 'session_lost', lost }),
     };
+  }
+
+  protected bulkHooks(): BulkHooks {
+    return { message: (frame) => this.take(frame), changed: () => {} };
   }
 
   get state(): State {
@@ -108,6 +117,7 @@ export class ClientImpl implements Client {
         volatile: (frame) => this.fire(frame),
         position: () => core.driver.machine.position(name),
         report: (error) => core.report(error),
+        near: (room) => new Near(core, room),
       }));
       this.rooms.set(name, room);
     }
@@ -120,7 +130,7 @@ export class ClientImpl implements Client {
   }
 
   send(to: string, type: string, data?: unknown, options: { volatile?: boolean | string } = {}): void {
-    const frame: Frame = { type, to, data };
+    const frame: Frame = { type, to, data: snapshot(data) };
     if (options.volatile) frame.volatile = options.volatile;
     this.fire(frame);
   }
@@ -133,9 +143,18 @@ export class ClientImpl implements Client {
 
   async request<T = any>(to: string, type: string, data?: unknown, options: { timeoutMs?: number } = {}): Promise<T> {
     checkType(type);
-    const frame: Frame = { type, to, data };
+    const frame: Frame = { type, to, data: snapshot(data) };
     if (options.timeoutMs !== undefined) frame.timeout_ms = options.timeoutMs;
     return this.core.call(frame, { timeoutMs: options.timeoutMs ?? this.core.requestTimeoutMs });
+  }
+
+  get bulkBytesMax(): number {
+    return this.bulk.bytesMax;
+  }
+
+  async sendBulk(to: string, type: string, data?: unknown, options: { signal?: AbortSignal; id?: string } = {}): Promise<{ delivered: number }> {
+    checkType(type);
+    return this.bulk.send({ type, to, data: snapshot(data), id: options.id ?? this.core.nextId() }, options.signal);
   }
 
   onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void {
@@ -232,11 +251,13 @@ export class ClientImpl implements Client {
       this.core.emitter.emit('ended', { session: String(session), user: String(user), code: String(code) });
     } else if (room !== undefined) {
       this.rooms.get(room)?.take(frame);
+    } else if (frame.type === 'hub:bulk') {
+      this.bulk.wake();
     } else if (frame.request !== undefined) {
       void this.requests.take(frame).catch((error) => this.core.report(error));
     } else if (!frame.type.startsWith('hub:')) {
       const { type, data = null, from = {}, id, ts } = frame;
-      const message: Message = { type, data, from, volatile: frame.volatile !== undefined };
+      const message: Message = { type, data, from, volatile: frame.volatile !== undefined, bulk: frame.bulk === true };
       if (id !== undefined) message.id = id;
       if (ts !== undefined) message.ts = ts;
       this.core.emitter.emit('message', message);

@@ -62,15 +62,15 @@ export class Core {
   readonly driver: Driver;
   readonly moves: Moves;
   readonly metrics: Metrics;
-  private readonly connector: Connector;
+  readonly connector: Connector;
   private readonly allowed: Allowed;
   private readonly reports: Reports;
   private takesReports = false;
   private readonly beats: Beats;
-  private readonly queueMax: number;
+  readonly queueMax: number;
   private settle!: (error: CrosspointError | null) => void;
   private readonly unwatch: () => void;
-  private frameBytesMax = Infinity;
+  frameBytesMax = Infinity;
   private postBytesMax = 65_536;
   private ids = 0;
   private readonly prefix = randomPrefix();
@@ -82,12 +82,12 @@ export class Core {
 
   constructor(
     url: string,
-    options: Options,
+    readonly options: Options,
     private readonly hooks: CoreHooks,
-    private readonly clock: Clock,
+    readonly clock: Clock,
     maker: LinkMaker,
     /** Binds this client to those of other tabs. */
-    private readonly tie: Tie | null = null,
+    readonly tie: Tie | null = null,
   ) {
     this.pending = new Pending(clock);
     const wrap = (hooks: ConnectorHooks) => tie?.connectorHooks(hooks) ?? hooks;
@@ -107,7 +107,7 @@ export class Core {
     this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
     this.driver = new Driver(
       clock,
-      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => tie?.again(frame) ?? this.outbox.again(frame, user) },
+      { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => frame.type !== 'hub:signal' && (tie?.again(frame) ?? this.outbox.again(frame, user)) },
       {
         proven: (link) => this.connector.proven(link),
         gone: (link, error, fault) => this.connector.gone(link, error, fault),

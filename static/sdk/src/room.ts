@@ -1,7 +1,9 @@
 import { Emitter } from './emitter.js';
 import { frameOf, snapshot, type Frame } from './frame.js';
+import type { Near } from './near.js';
 import type { Keep } from './offline/kept.js';
 import type { PublishImpl } from './publish.js';
+import type { Peers } from './rtc/types.js';
 import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
 
 /** What a room needs of its client. */
@@ -13,6 +15,7 @@ export interface Wire {
   volatile(frame: Frame): void;
   position(room: string): string | null;
   report(error: unknown): void;
+  near(room: RoomImpl): Near;
 }
 
 const HAPPENINGS = new Set(['presence', 'gap', 'join']);
@@ -27,6 +30,7 @@ export class RoomImpl implements Room {
   joined = false;
   readonly members = new Map<string, Member>();
   options: JoinOptions = {};
+  private near: Near | null = null;
   private readonly emitter: Emitter<Record<string, any>>;
 
   constructor(
@@ -38,6 +42,10 @@ export class RoomImpl implements Room {
 
   get position(): string | null {
     return this.wire.position(this.name);
+  }
+
+  get peers(): Peers {
+    return (this.near ??= this.wire.near(this)).face('peers');
   }
 
   async join(): Promise<JoinResult> {
@@ -95,6 +103,8 @@ export class RoomImpl implements Room {
   take(frame: Frame): void {
     if (frame.type === 'hub:presence') {
       this.changed((frame.data ?? {}) as PresenceData);
+    } else if (frame.type === 'hub:peers' || frame.type === 'hub:signal') {
+      this.near?.take(frame);
     } else if (!frame.type.startsWith('hub:')) {
       const event = this.eventOf(frame);
       if (!HAPPENINGS.has(frame.type)) this.emitter.emit(frame.type, event);
@@ -117,6 +127,7 @@ export class RoomImpl implements Room {
   left(): void {
     this.joined = false;
     this.members.clear();
+    this.near?.left();
   }
 
   private replace(members: Member[]): void {

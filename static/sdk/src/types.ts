@@ -2,6 +2,9 @@ import type { BackoffOptions } from './backoff.js';
 import type { CrosspointError } from './codes.js';
 import type { Frame, Sender } from './frame.js';
 import type { TransportName, Way } from './links/link.js';
+import type { Peers } from './rtc/types.js';
+
+export type * from './rtc/types.js';
 
 export interface Options {
   /** The user's JWT, or a function that fetches one; it is called again when the hub asks for a new one. */
@@ -39,6 +42,8 @@ export interface Options {
   WebSocket?: typeof WebSocket;
   /** Default: the runtime's, if it has one. */
   WebTransport?: typeof WebTransport;
+  /** For peers. Default: the runtime's, if it has one; without, they are reached through the hub. */
+  RTCPeerConnection?: typeof RTCPeerConnection;
 }
 
 /** Publishes and messages to users wait for a link and for their reply, in order. What exceeds a bound fails at once. */
@@ -150,6 +155,8 @@ export interface Message<T = any> {
   ts?: number;
   request?: string;
   volatile: boolean;
+  /** It was sent in bulk. */
+  bulk: boolean;
 }
 
 /** Something could not be delivered. `room`: events are missing before what follows; `lost`: frames of mine that are gone. */
@@ -172,7 +179,7 @@ export interface ClientEvents {
   /** A session that is watched has ended; `code` says why. */
   ended: { session: string; user: string; code: string };
   status: { id: string; status: Status; error?: CrosspointError };
-  /** A frame went or came, by an ordered stream or as a datagram. */
+  /** A frame went or came, by an ordered stream, as a datagram, or in bulk. */
   frame: { direction: 'in' | 'out'; frame: Frame; via: Way };
 }
 
@@ -290,6 +297,8 @@ export interface Room {
   readonly members: Map<string, Member>;
   /** Position of the newest event seen. */
   readonly position: string | null;
+  /** Straight from browser to browser where that works (docs/peers.md). */
+  readonly peers: Peers;
   join(): Promise<JoinResult>;
   leave(): Promise<void>;
   /** `keep: false`: a reload forgets it, even if there is a store (`Options.offline`). */
@@ -326,6 +335,14 @@ export interface Client {
   send(to: string, type: string, data?: unknown, options?: { volatile?: boolean | string }): void;
   /** Resolves once it is on its way to all sessions of the user. It waits for a link like a publish; its id is in `status` events. */
   sendToUser(user: string, type: string, data?: unknown, options?: { id?: string }): Promise<{ delivered: number }>;
+  /** Sends what is large to `session:…` or `service:…` by a session and a link of its own, so that it delays nothing else. Resolves once it
+   * is on its way to the receiver, who gets it as a `message` with `bulk`; those to one receiver come in order, each once. At most 16 are
+   * on their way at a time (fewer where the hub wants that), `queueMax` more may wait. Fails with `not_found`, `forbidden`, `timeout` (the
+   * receiver took nothing for the hub's `resume_ms`), `frame_too_large`, `limit_exceeded`, `unavailable` (this hub takes no bulk), `bye` (`signal`
+   * was aborted: what had left may come all the same). Sent again with the same `id` within a minute of its reply it is not delivered twice. */
+  sendBulk(to: string, type: string, data?: unknown, options?: { signal?: AbortSignal; id?: string }): Promise<{ delivered: number }>;
+  /** How many bytes one `sendBulk` may have at this hub; `Infinity` until it is known. */
+  readonly bulkBytesMax: number;
   request<T = any>(to: string, type: string, data?: unknown, options?: { timeoutMs?: number }): Promise<T>;
   /** Answers requests of this type; what the handler throws is the asker's error. */
   onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void;
