@@ -84,7 +84,8 @@ each! {
         requests: a_request_gets_its_answer a_repeated_request_is_asked_once nobody_answers_for_another
             a_request_without_answer_ends requests_under_way_have_a_number a_service_keeps_its_askers;
         services: who_watches_a_session_is_told_of_its_end a_service_publishes_for_a_session
-            direct_messages_and_answers_follow_the_events_before_them;
+            direct_messages_and_answers_follow_the_events_before_them a_service_comes_with_its_key
+            requests_wait_for_both_sides;
         peers: the_roster_says_who_comes_changes_and_goes a_peer_stays_one_without_a_link_and_on_another
             a_peer_goes_with_its_session signals_pass_between_members_only signals_keep_their_order_and_bytes
             a_roster_has_an_end signaling_can_be_forbidden;

@@ -68,7 +68,7 @@ impl Server {
             _ => None,
         };
         let is_tls = tls.is_some();
-        let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config));
+        let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config).map_err(|_| StartError::Random)?);
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
         let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
         let Ports { tcp: listener, addr, udp } = Ports::bind(&config).await?;

@@ -10,7 +10,7 @@ mod task;
 mod ws;
 mod wt;
 
-pub(crate) use adapter::{Adapter, again, hello};
+pub(crate) use adapter::{Adapter, Refused, again, hello};
 pub(crate) use http::{Http, Version};
 pub(crate) use hub::*;
 pub(crate) use link::Link;

@@ -1,4 +1,4 @@
-//! Keys of the backend API.
+//! Keys of backends: of the API, and of services.
 
 use crate::config::Secret;
 use ring::hmac;
@@ -16,9 +16,9 @@ impl ApiKeys {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn new(keys: &[Secret]) -> Result<ApiKeys, ring::error::Unspecified> {
+    pub fn new<'a>(keys: impl IntoIterator<Item = &'a Secret>) -> Result<ApiKeys, ring::error::Unspecified> {
         let mac = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())?;
-        let tags = keys.iter().map(|key| hmac::sign(&mac, key.bytes())).collect();
+        let tags = keys.into_iter().map(|key| hmac::sign(&mac, key.bytes())).collect();
         Ok(ApiKeys { mac, tags })
     }
 
@@ -27,13 +27,20 @@ impl ApiKeys {
         self.tags.is_empty()
     }
 
-    /// Whether it is one of them.
-    pub fn has(&self, key: &str) -> bool {
-        let mut found = false;
-        for tag in &self.tags {
-            found |= hmac::verify(&self.mac, key.as_bytes(), tag.as_ref()).is_ok();
+    /// Which one it is.
+    pub fn find(&self, key: &str) -> Option<usize> {
+        let mut found = None;
+        for (at, tag) in self.tags.iter().enumerate() {
+            if hmac::verify(&self.mac, key.as_bytes(), tag.as_ref()).is_ok() {
+                found = Some(at);
+            }
         }
         found
+    }
+
+    /// Whether it is one of them.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
     }
 }
 
@@ -46,6 +53,7 @@ mod tests {
         let keys = ApiKeys::new(&["first-key-0123456".into(), "second-key-012345".into()]).unwrap();
         assert!(keys.has("first-key-0123456") && keys.has("second-key-012345"));
         assert!(!keys.has("first-key-012345") && !keys.has("") && !keys.is_empty());
-        assert!(!ApiKeys::new(&[]).unwrap().has(""));
+        assert_eq!(keys.find("second-key-012345"), Some(1));
+        assert!(!ApiKeys::new([]).unwrap().has(""));
     }
 }

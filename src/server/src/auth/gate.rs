@@ -1,6 +1,7 @@
 //! The server's authenticator.
 
-use super::jwt::{Hs256, is_info, is_user};
+use super::ApiKeys;
+use super::jwt::{Hs256, TOKEN_BYTES_MAX, is_info, is_user};
 use crate::config::Config;
 use crosspoint_core::{Code, Fault, Grant, Raw};
 use crosspoint_hub::Authenticator;
@@ -8,22 +9,31 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tokens, and in dev mode the word of whoever comes.
+/// Tokens, keys of services, and in dev mode the word of whoever comes.
 pub struct Gate {
     jwt: Option<Hs256>,
+    keys: ApiKeys,
+    /// What the keys allow, in their order.
+    services: Vec<Grant>,
     open: bool,
     random: SystemRandom,
 }
 
 impl Gate {
     /// As configured.
-    pub fn new(config: &Config) -> Gate {
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn new(config: &Config) -> Result<Gate, ring::error::Unspecified> {
         let jwt = config.auth.jwt_secret.as_ref();
-        Gate {
+        let services = &config.auth.services;
+        Ok(Gate {
             jwt: jwt.map(|secret| Hs256::new(secret.bytes(), config.auth.jwt_leeway_s)),
+            keys: ApiKeys::new(services.iter().map(|s| &s.key))?,
+            services: services.iter().map(|s| s.grant()).collect(),
             open: config.is_open(),
             random: SystemRandom::new(),
-        }
+        })
     }
 
     fn guest(&self) -> String {
@@ -41,6 +51,10 @@ impl Gate {
 
 impl Authenticator for Gate {
     fn verify(&self, token: &str) -> Result<Grant, Fault> {
+        let key = Some(token).filter(|token| token.len() <= TOKEN_BYTES_MAX);
+        if let Some(grant) = key.and_then(|key| self.services.get(self.keys.find(key)?)) {
+            return Ok(grant.clone());
+        }
         let jwt = self.jwt.as_ref().ok_or(Code::Unauthorized)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         jwt.verify(token, now)
@@ -64,7 +78,30 @@ mod tests {
     fn gate(dev: bool) -> Gate {
         let mut config = Config { dev, ..Config::default() };
         config.auth.jwt_secret = Some("0123456789abcdef0123456789abcdef".into());
-        Gate::new(&config)
+        Gate::new(&config).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_its_service() {
+        let mut config = Config::default();
+        let service = |json| serde_json::from_value(json).unwrap();
+        config.auth.services = vec![
+            service(serde_json::json!({"name": "sfu", "key": "the-key-of-the-sfu"})),
+            service(serde_json::json!({
+                "name": "bot", "key": "the-key-of-the-bot", "attach": ["bot:*"], "join": ["chat:*"], "publish": []
+            })),
+        ];
+        let gate = Gate::new(&config).unwrap();
+        let sfu = gate.verify("the-key-of-the-sfu").unwrap();
+        assert_eq!((sfu.user.as_str(), sfu.expires_unix_s), ("service:sfu", None));
+        assert!(sfu.may_serve("sfu") && !sfu.may_serve("bot") && sfu.direct && sfu.publish_unjoined);
+        assert!(sfu.may_join("any") && sfu.may_publish("any"));
+        let bot = gate.verify("the-key-of-the-bot").unwrap();
+        assert!(bot.may_serve("bot:1") && !bot.may_serve("sfu"));
+        assert!(bot.may_join("chat:1") && !bot.may_join("any") && !bot.may_publish("chat:1"));
+        for wrong in ["", "the-key-of-the-sf", "the-key-of-the-sfu "] {
+            assert_eq!(gate.verify(wrong).unwrap_err().code, Code::Unauthorized);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who a client is: HS256 tokens ([`jwt`]), the open hub of dev mode ([`gate`]), API keys ([`api_key`]).
+//! Who a client is: HS256 tokens ([`jwt`]), the open hub of dev mode ([`gate`]), keys of backends ([`api_key`]).
 
 pub mod api_key;
 pub mod gate;

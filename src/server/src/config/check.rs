@@ -2,7 +2,8 @@
 
 use super::error::{ConfigError, Source};
 use super::transports::SELF_SIGNED_S_MAX;
-use super::{Config, Mode};
+use super::{Config, Mode, SERVICE_BYTES_MAX, Service};
+use crate::auth::jwt::is_user;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// HS256 wants a key no shorter than its hash (RFC 7518 §3.2).
@@ -34,6 +35,23 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
     if let Some(key) = auth.api_keys.iter().find(|k| k.bytes().len() < API_KEY_BYTES_MIN) {
         let problem = format!("one has {} bytes, fewer than {API_KEY_BYTES_MIN}", key.bytes().len());
         fault("auth.api_keys", problem, "make one, for example with `openssl rand -base64 24`");
+    }
+    let mut known: BTreeSet<&[u8]> = auth.api_keys.iter().map(|key| key.bytes()).collect();
+    for service in &auth.services {
+        let Service { name, key, .. } = service;
+        let bytes = key.bytes().len();
+        if bytes < API_KEY_BYTES_MIN {
+            let problem = format!("the key of `{name}` has {bytes} bytes, fewer than {API_KEY_BYTES_MIN}");
+            fault("auth.services", problem, "make one, for example with `openssl rand -base64 24`");
+        }
+        if !is_user(name) || name.len() > SERVICE_BYTES_MAX {
+            let problem = format!("`{name:.200}` is no name");
+            fault("auth.services", problem, "give 1 to 128 bytes without control characters");
+        }
+        if !known.insert(key.bytes()) {
+            let problem = format!("the key of `{name}` is there twice");
+            fault("auth.services", problem, "give each service, and each user of the API, its own");
+        }
     }
     if !listen.addr.ip().to_canonical().is_loopback() {
         match config.mode() {

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, ConfigErrors, Source};
 use super::layer::{self, Setting, json};
-use super::{Config, check};
+use super::{Config, Service, check};
 use crosspoint_hub::Namespace;
 use serde::Deserialize;
 use serde_json::Value;
@@ -123,19 +123,14 @@ impl Merge {
         if !fits(&value, default) {
             return error(source, format!("is {}, not {wanted}", kind(&value)), fix);
         }
-        if key == "namespaces" {
-            for (i, item) in value.as_array().into_iter().flatten().enumerate() {
-                if let Err(e) = Namespace::deserialize(item) {
-                    let source = match (&source, lines.get(i)) {
-                        (Source::File(path, _), Some(line)) => Source::File(path.clone(), *line),
-                        _ => source,
-                    };
-                    return error(
-                        source,
-                        format!("number {}: {e}", i + 1),
-                        "see docs/configuration.md".into(),
-                    );
-                }
+        for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+            if let Some(problem) = wrong_item(&key, item) {
+                let source = match (&source, lines.get(i)) {
+                    (Source::File(path, _), Some(line)) => Source::File(path.clone(), *line),
+                    _ => source,
+                };
+                let problem = format!("number {}: {problem}", i + 1);
+                return error(source, problem, "see docs/configuration.md".into());
             }
         }
         let mut tree = self.tree.clone();
@@ -187,6 +182,20 @@ fn fits(value: &Value, default: &Value) -> bool {
         Value::Array(_) => value.is_array(),
         _ => value.is_string(),
     }
+}
+
+/// What is wrong with an item of a list of tables.
+fn wrong_item(key: &str, item: &Value) -> Option<String> {
+    let read = match key {
+        "namespaces" => |item| Namespace::deserialize(item).err(),
+        "auth.services" => |item| Service::deserialize(item).err(),
+        _ => return None,
+    };
+    if !item.is_object() {
+        // serde would quote it, and it may be a secret.
+        return Some(format!("is {}, not a table", kind(item)));
+    }
+    read(item).map(|e: serde_json::Error| e.to_string())
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -6,6 +6,7 @@ mod error;
 mod layer;
 mod load;
 mod origin;
+mod service;
 mod show;
 mod transports;
 mod value;
@@ -14,6 +15,7 @@ pub use error::{ConfigError, ConfigErrors, Source};
 pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
+pub use service::{SERVICE_BYTES_MAX, Service};
 pub use transports::{Transports, WebTransport};
 pub use value::{HubUrl, LogFormat, LogLevel, Net, Secret};
 
@@ -81,6 +83,8 @@ pub struct Auth {
     pub jwt_leeway_s: u64,
     /// Keys of the backend API, at least 16 bytes each.
     pub api_keys: Vec<Secret>,
+    /// Backend processes that attach as services.
+    pub services: Vec<Service>,
 }
 
 /// `[origins]`
@@ -143,7 +147,7 @@ impl Default for Listen {
 
 impl Default for Auth {
     fn default() -> Auth {
-        Auth { jwt_secret: None, jwt_leeway_s: 5, api_keys: vec![] }
+        Auth { jwt_secret: None, jwt_leeway_s: 5, api_keys: vec![], services: vec![] }
     }
 }
 

@@ -16,8 +16,8 @@ pub struct Secret(String);
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Secret, D::Error> {
         // serde's own errors quote the value.
-        match serde_json::Value::deserialize(d) {
-            Ok(serde_json::Value::String(secret)) => Ok(Secret(secret)),
+        match serde_json::Value::deserialize(d)? {
+            serde_json::Value::String(secret) => Ok(Secret(secret)),
             _ => Err(D::Error::custom("a secret is not text")),
         }
     }

@@ -145,9 +145,15 @@ fn secrets_are_never_shown() {
     assert_eq!(config.mode(), Mode::Secured);
     assert!(config.namespaces().is_empty());
     assert!(!config.to_toml().contains(secret) && !format!("{config:?}").contains(secret));
-    for text in
-        ["jwt_secret = 1234567", "jwt_secret = '1234567'", "api_keys = ['1234567']", "api_keys = [1234567]"]
-    {
+    for text in [
+        "jwt_secret = 1234567",
+        "jwt_secret = '1234567'",
+        "api_keys = ['1234567']",
+        "api_keys = [1234567]",
+        "services = ['1234567']",
+        "services = [{name = 'sfu', key = '1234567'}]",
+        "services = [{name = 'sfu', key = 1234567}]",
+    ] {
         let (_guard, inputs) = file(&format!("[auth]\n{text}"));
         let fault = faults(&inputs).join("\n");
         assert!(fault.contains("line 2") && !fault.contains("1234567"), "{fault}");
@@ -182,6 +188,15 @@ fn values_must_fit_each_other() {
     assert!(ask("limits.heartbeat_ms", "0")[0].contains("give at least 1"));
     assert!(ask("http.header_bytes_max", "100")[0].contains("below 8192"));
     assert!(ask("namespaces", "[{prefix='a'},{prefix='a'}]")[0].contains("two have the prefix `a`"));
+    let services = |list: &str| ask("auth.services", list).join("\n");
+    let key = "0123456789abcdef";
+    let good = format!("[{{name = 'sfu', key = '{key}', attach = ['sfu:*']}}]");
+    assert!(load(&with(Inputs::default(), &[("CROSSPOINT_AUTH__SERVICES", &good)], &[])).is_ok());
+    let twice = services(&format!("[{{name = 'a', key = '{key}'}}, {{name = 'b', key = '{key}'}}]"));
+    assert!(twice.contains("the key of `b` is there twice") && !twice.contains(key), "{twice}");
+    assert!(services(&format!("[{{name = '', key = '{key}'}}]")).contains("is no name"));
+    assert!(services("[{name = 'sfu'}]").contains("number 1: missing field `key`"));
+    assert!(services(&format!("[{{name = 'sfu', key = '{key}', attached = []}}]")).contains("unknown field"));
     assert!(ask("nowhere.x", "1")[0].contains("known here: auth, dev, "));
 }
 
