@@ -1,5 +1,5 @@
 import { CrosspointError } from './codes.js';
-import { encodeText, utf8Length, type Frame } from './frame.js';
+import { textLength, utf8Length, type Frame } from './frame.js';
 
 /** Bytes the hub may add to or expect around a frame (the header's length of a binary one). */
 const MARGIN_BYTES = 16;
@@ -14,7 +14,7 @@ export function check(frame: Frame, frameBytesMax: number): number {
   if (typeof frame.volatile === 'string') fits('volatile key', frame.volatile, 64);
   let bytes: number;
   try {
-    bytes = utf8Length(encodeText(frame)) + MARGIN_BYTES;
+    bytes = textLength(frame) + MARGIN_BYTES;
   } catch (error) {
     throw new CrosspointError('bad_request', `the data has no JSON form: ${error}`);
   }

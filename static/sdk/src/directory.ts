@@ -119,7 +119,7 @@ export class Directory {
   auth(): Record<string, unknown> {
     const { user, info } = this.options;
     const { ticket } = this;
-    const who: Record<string, unknown> = { client: CLIENT };
+    const who: Record<string, unknown> = { client: CLIENT, bulk: true };
     if (ticket && this.clock.now() < ticket.until) who.ticket = ticket.name;
     else if (this.tokens.known !== null) who.token = this.tokens.known;
     if (user !== undefined) who.user = user;

@@ -68,8 +68,8 @@ export class Driver {
     private readonly clock: Clock,
     config: Partial<Config>,
     private readonly hooks: DriverHooks,
-    private readonly context: Omit<LinkContext, 'events'>,
-    private readonly maker: LinkMaker,
+    readonly context: Omit<LinkContext, 'events'>,
+    readonly maker: LinkMaker,
   ) {
     this.machine = new Machine(config);
   }
@@ -106,6 +106,10 @@ export class Driver {
     });
     this.links.set(id, link);
     return { id, link };
+  }
+
+  link(id: LinkId): Link | undefined {
+    return this.links.get(id);
   }
 
   /** The link was closed; nothing of it counts any more. */

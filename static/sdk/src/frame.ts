@@ -21,6 +21,8 @@ export interface Frame {
   ts?: number;
   timeout_ms?: number;
   error?: { code: string; message: string };
+  /** It came by a bulk session. */
+  bulk?: true;
 }
 
 const LINK_FRAMES = new Set(
@@ -91,6 +93,13 @@ export function encodeText(frame: Frame): string {
     texts.set(frame, text);
   }
   return text;
+}
+
+/** How long `encodeText` makes it (UTF-8 bytes). */
+export function textLength(frame: Frame): number {
+  const { data, ...head } = frame;
+  if (!(data instanceof Uint8Array)) return utf8Length(encodeText(frame));
+  return utf8Length(JSON.stringify(head)) + ',"data64":""'.length + 4 * Math.ceil(data.length / 3);
 }
 
 /** As a binary frame where the payload is binary, else as JSON text. */

@@ -164,7 +164,7 @@ test('direct messages, and errors without id', async () => {
   client.on('error', (e) => seen.push(e.code));
   last().frame({ type: 'hi', data: 1, from: { user: 'bob' }, ts: 3 });
   last().frame({ type: 'hub:error', data: { code: 'forbidden', message: 'no', retry: 'never', of: 'hi' } });
-  assert.deepEqual(seen, [{ type: 'hi', data: 1, from: { user: 'bob' }, ts: 3, volatile: false }, 'forbidden']);
+  assert.deepEqual(seen, [{ type: 'hi', data: 1, from: { user: 'bob' }, ts: 3, volatile: false, bulk: false }, 'forbidden']);
   client.send('user:bob', 'hi', 2, { volatile: true });
   assert.deepEqual(last().app().at(-1), { type: 'hi', to: 'user:bob', data: 2, volatile: true });
   client.close();

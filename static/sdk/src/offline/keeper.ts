@@ -34,11 +34,11 @@ export class Keeper {
     private readonly clock: Clock,
     private readonly hooks: KeeperHooks,
   ) {
-    const open = async () => {
-      this.store = await store;
-      return this.within(() => this.store.open(key, maxAgeMs));
+    const open = (store: OfflineStore) => {
+      this.store = store;
+      return this.within(() => store.open(key, maxAgeMs));
     };
-    this.opening = open().catch((error: unknown) => {
+    this.opening = (store instanceof Promise ? store.then(open) : open(store)).catch((error: unknown) => {
       this.opened = false;
       this.broken(error);
       return null;
