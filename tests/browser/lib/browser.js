@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
 import { output } from './process.js';
 
 const FLAGS = [
@@ -22,6 +23,12 @@ export function launch(flags = ['--disable-quic'], { awake = true, keeps = false
 /** The same with a profile that outlives it. */
 export function launchProfile(folder) {
   return chromium.launchPersistentContext(folder, { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
+}
+
+/** A Firefox as Debian has it, with an empty profile; its interface is puppeteer's. */
+export function launchFirefox() {
+  const executablePath = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+  return puppeteer.launch({ browser: 'firefox', executablePath, headless: true });
 }
 
 /** A page that remembers what went wrong in it. */
