@@ -1,4 +1,4 @@
-import type { BulkHooks } from './bulk/bulk.js';
+import type { BulkFrame, BulkHooks, Delivered } from './bulk/bulk.js';
 import { BulkDoor } from './bulk/door.js';
 import { checkType, asError } from './check.js';
 import { systemClock, type Clock } from './clock.js';
@@ -14,6 +14,7 @@ import type { CallOptions } from './pending.js';
 import { PublishImpl } from './publish.js';
 import { Requests } from './requests.js';
 import { RoomImpl, type Wire } from './room.js';
+import { CallsDoor } from './rtc/calls/door.js';
 import { record } from './session/types.js';
 import type { Tie } from './tabs/tie.js';
 import type {
@@ -38,6 +39,7 @@ export class ClientImpl implements Client {
   protected readonly bulk: BulkDoor;
   protected readonly rooms = new Map<string, RoomImpl>();
   protected readonly requests: Requests;
+  private door: CallsDoor | null = null;
 
   constructor(url: string, options: Options, clock: Clock = systemClock, maker: LinkMaker = makeLink, tie: Tie | null = null) {
     this.core = new Core(url, options, this.hooks(), clock, maker, tie);
@@ -60,7 +62,7 @@ export class ClientImpl implements Client {
   }
 
   protected bulkHooks(): BulkHooks {
-    return { message: (frame) => this.take(frame), changed: () => {} };
+    return { came: (_, message) => message && this.take(message), known: () => null };
   }
 
   get state(): State {
@@ -117,12 +119,16 @@ export class ClientImpl implements Client {
         volatile: (frame) => this.fire(frame),
         position: () => core.driver.machine.position(name),
         report: (error) => core.report(error),
-        near: (room) => new Near(core, room),
+        near: (room) => new Near(core, room, () => this.calls),
       }));
       this.rooms.set(name, room);
     }
     if (options) room.options = options;
     return room;
+  }
+
+  get calls(): CallsDoor {
+    return (this.door ??= new CallsDoor(this.core, this));
   }
 
   protected wire(_room: string, wire: Wire): Wire {
@@ -152,9 +158,13 @@ export class ClientImpl implements Client {
     return this.bulk.bytesMax;
   }
 
-  async sendBulk(to: string, type: string, data?: unknown, options: { signal?: AbortSignal; id?: string } = {}): Promise<{ delivered: number }> {
+  async sendBulk(to: string, type: string, data?: unknown, options: { signal?: AbortSignal; id?: string } = {}): Promise<Delivered> {
     checkType(type);
-    return this.bulk.send({ type, to, data: snapshot(data), id: options.id ?? this.core.nextId() }, options.signal);
+    return this.carryBulk({ type, to, data: snapshot(data), id: options.id ?? this.core.nextId() }, options.signal);
+  }
+
+  protected carryBulk(frame: BulkFrame, signal?: AbortSignal): Promise<Delivered> {
+    return this.bulk.send(frame, signal);
   }
 
   onRequest(type: string, handler: (data: any, context: { from: Sender }) => unknown): () => void {

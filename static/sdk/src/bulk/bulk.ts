@@ -14,18 +14,23 @@ const WELCOME_MS = 10_000;
 /** How long a poll of a bulk link waits (ms). */
 const POLL_WAIT_MS = 20_000;
 
+export type BulkFrame = Frame & { id: string };
+export type Delivered = { delivered: number };
+
 /** All that it takes to go on with a bulk session. */
 export interface BulkState {
+  /** The session that it belongs to. */
+  main: string;
   session: string;
   resume: string;
   received: number;
 }
 
 export interface BulkHooks {
-  /** A message came. */
-  message(frame: Frame): void;
-  /** The session has begun, or has received more. */
-  changed(state: BulkState): void;
+  /** The session has begun, or has received more; perhaps a message. */
+  came(state: BulkState, message: Frame | null): void;
+  /** A session that another client has left to this one. */
+  known(): BulkState | null;
 }
 
 /** The session beside a client's own that carries what must not delay the rest. Its link is of the kind that the main one has. */
@@ -50,7 +55,6 @@ export class Bulk {
   constructor(
     private readonly core: Core,
     private readonly hooks: BulkHooks,
-    from: BulkState | null,
   ) {
     const { driver, clock, emitter, options, queueMax } = core;
     this.backoff = new Backoff(options.backoff, clock.random);
@@ -69,12 +73,13 @@ export class Bulk {
       (target, context) => this.core.driver.link(this.besides!)?.beside?.(context) ?? this.core.driver.maker(target, context),
     );
     this.jobs = new Jobs(queueMax, (frame) => this.driver.input({ op: 'send', frame }));
-    if (from) this.adopt(from);
+    const known = hooks.known();
+    if (known?.main === core.session) this.adopt(known);
     this.unwatch = [emitter.on('transport', () => this.moved()), emitter.on('state', ({ state, error }) => state === 'closed' && this.stop(error))];
   }
 
   /** Resolves when the frame is in the outbox of whoever it is for. */
-  send(frame: Frame & { id: string }, bytes: number, signal?: AbortSignal): Promise<{ delivered: number }> {
+  send(frame: BulkFrame, bytes: number, signal?: AbortSignal): Promise<Delivered> {
     const sent = this.jobs.add(frame, bytes, signal);
     this.wake();
     return sent;
@@ -99,12 +104,12 @@ export class Bulk {
     this.jobs.failAll(error);
   }
 
-  private adopt({ session, resume, received }: BulkState): void {
+  private adopt({ main, session, resume, received }: BulkState): void {
     const { machine } = this.driver;
     machine.adopt(this.driver.now(), { ...machine.snapshot(), identity: { session, resume }, received });
     // Somebody else has sent what the hub has got so far.
     machine.inherit();
-    this.main = this.core.session;
+    this.main = main;
   }
 
   private connect(): void {
@@ -153,7 +158,7 @@ export class Bulk {
     this.asking = null;
     this.backoff.reset();
     this.jobs.limit(isCount(limits.bulk_frames_max) ? limits.bulk_frames_max : 1, isCount(limits.bulk_bytes_max) ? limits.bulk_bytes_max : 0);
-    this.tell();
+    this.tell(null);
     this.busy();
     // The machine sends what it has first.
     queueMicrotask(() => this.link !== null && this.jobs.pump());
@@ -175,15 +180,14 @@ export class Bulk {
     if (output.op !== 'event') return;
     const { frame } = output;
     this.busy();
-    if (frame.type === 'hub:reply') this.jobs.settle(frame.id, frame.data as { delivered: number });
+    if (frame.type === 'hub:reply') this.jobs.settle(frame.id, frame.data as Delivered);
     else if (frame.type === 'hub:error') this.jobs.fail(frame.id ?? '', CrosspointError.from(frame.data));
-    else if (!frame.type.startsWith('hub:')) this.hooks.message(frame);
-    this.tell();
+    this.tell(frame.type.startsWith('hub:') ? null : frame);
   }
 
-  private tell(): void {
+  private tell(message: Frame | null): void {
     const { identity, received } = this.driver.machine.snapshot();
-    if (identity) this.hooks.changed({ ...identity, received });
+    if (identity) this.hooks.came({ main: this.main!, ...identity, received }, message);
   }
 
   private busy(): void {

@@ -1,9 +1,8 @@
 import { check } from '../check.js';
 import { CrosspointError } from '../codes.js';
 import { closed, type Core } from '../core.js';
-import type { Frame } from '../frame.js';
 import { load } from '../parts.js';
-import type { Bulk, BulkHooks, BulkState } from './bulk.js';
+import type { Bulk, BulkFrame, BulkHooks, Delivered } from './bulk.js';
 
 /** What a frame has besides its payload, at most (bytes). */
 const HEAD_BYTES = 1_024;
@@ -22,15 +21,15 @@ export class BulkDoor {
     return Math.max(0, Math.floor(((this.core.frameBytesMax - HEAD_BYTES) * 3) / 4));
   }
 
-  async send(frame: Frame & { id: string }, signal?: AbortSignal): Promise<{ delivered: number }> {
+  async send(frame: BulkFrame, signal?: AbortSignal): Promise<Delivered> {
     if (this.core.state === 'closed') throw closed();
     const bytes = check(frame, this.core.frameBytesMax);
     return (await this.open()).send(frame, bytes, signal);
   }
 
-  /** The hub has something that waits for the bulk session. `from`: what is known of it. */
-  wake(from: BulkState | null = null): void {
-    this.open(from).then(
+  /** The hub has something that waits for the bulk session. */
+  wake(): void {
+    this.open().then(
       (bulk) => bulk.wake(),
       (error: CrosspointError) => this.core.state !== 'closed' && this.core.emitter.emit('error', error),
     );
@@ -42,11 +41,11 @@ export class BulkDoor {
     this.bulk = null;
   }
 
-  private open(from: BulkState | null = null): Promise<Bulk> {
+  private open(): Promise<Bulk> {
     if (!this.bulk) {
       const opening = load('bulk').then(({ Bulk }) => {
         if (this.core.state === 'closed') throw closed();
-        return new Bulk(this.core, this.hooks, from);
+        return new Bulk(this.core, this.hooks);
       });
       this.bulk = opening;
       opening.catch(() => this.bulk === opening && (this.bulk = null));

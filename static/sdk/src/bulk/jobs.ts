@@ -1,14 +1,12 @@
 import { CrosspointError } from '../codes.js';
-import type { Frame } from '../frame.js';
+import type { BulkFrame, Delivered } from './bulk.js';
 
 /** Frames that may be on their way, and bytes in them; the hub may want fewer. */
 const FRAMES_MAX = 16;
 const BYTES_MAX = 1 << 20;
 
-type Delivered = { delivered: number };
-
 interface Job {
-  frame: Frame & { id: string };
+  frame: BulkFrame;
   bytes: number;
   result: Promise<Delivered>;
   resolve(result: Delivered): void;
@@ -27,7 +25,7 @@ export class Jobs {
 
   constructor(
     private readonly waitingMax: number,
-    private readonly give: (frame: Frame) => void,
+    private readonly give: (frame: BulkFrame) => void,
   ) {}
 
   get size(): number {
@@ -40,7 +38,7 @@ export class Jobs {
   }
 
   /** One that is under way already is not sent twice. */
-  add(frame: Frame & { id: string }, bytes: number, signal?: AbortSignal): Promise<Delivered> {
+  add(frame: BulkFrame, bytes: number, signal?: AbortSignal): Promise<Delivered> {
     const known = this.sent.get(frame.id) ?? this.waiting.find((job) => job.frame.id === frame.id);
     if (known) return known.result;
     if (signal?.aborted) return Promise.reject(cancelled());
@@ -108,6 +106,6 @@ export class Jobs {
   }
 }
 
-function cancelled(): CrosspointError {
+export function cancelled(): CrosspointError {
   return new CrosspointError('bye', 'it was cancelled; if it had left already it may come');
 }

@@ -7,20 +7,22 @@ export type CallName = (Message & { k: 'call' })['name'];
 
 interface Call {
   message: Message & { k: 'call' };
-  resolve(): void;
+  resolve(result: unknown): void;
   reject(error: unknown): void;
 }
 
 /** What a follower has the leader do; asked again of the next one. */
 export class Calls {
   private readonly calls = new Map<string, Call>();
+  /** What others ask for, until it is done: they may ask twice. */
+  private readonly serving = new Set<string>();
 
   constructor(
     private readonly post: (message: Message) => void,
-    private readonly act: (name: CallName, arg: string) => Promise<void> | void,
+    private readonly act: (name: CallName, arg: unknown) => Promise<unknown> | void,
   ) {}
 
-  call(tab: string, name: CallName, arg = ''): Promise<void> {
+  call(tab: string, name: CallName, arg: unknown): Promise<unknown> {
     const message = { k: 'call', tab, id: randomId(), name, arg } as const;
     return new Promise((resolve, reject) => {
       this.calls.set(message.id, { message, resolve, reject });
@@ -35,19 +37,26 @@ export class Calls {
 
   /** This tab leads: does what another one asks for. */
   async called({ tab, id, name, arg }: Message & { k: 'call' }): Promise<void> {
+    if (this.serving.has(id)) return;
+    this.serving.add(id);
     let error: unknown = null;
+    let result: unknown = null;
     try {
-      await this.act(name, arg);
+      result = await this.act(name, arg);
     } catch (e) {
+      // The next leader is asked again.
+      if (name === 'bulk' && (e as CrosspointError).code === 'replaced') return;
       error = pack(e);
+    } finally {
+      this.serving.delete(id);
     }
-    this.post({ k: 'answer', to: tab, id, error });
+    this.post({ k: 'answer', to: tab, id, error, result });
   }
 
-  answered({ id, error }: Message & { k: 'answer' }): void {
+  answered({ id, error, result }: Message & { k: 'answer' }): void {
     const call = this.calls.get(id);
     this.calls.delete(id);
-    if (error === null) call?.resolve();
+    if (error === null) call?.resolve(result);
     else call?.reject(unpack(error));
   }
 

@@ -1,4 +1,5 @@
 import { asError } from '../check.js';
+import type { BulkFrame, BulkHooks, Delivered } from '../bulk/bulk.js';
 import { ClientImpl } from '../client.js';
 import { systemClock, type Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
@@ -55,7 +56,8 @@ export class SharedClient extends ClientImpl {
         joinAnswered: (room, id, good) => this.seats?.joinAnswered(room, id, good),
         returned: () => this.returned(),
         lost: (lost) => this.gap({ reason: 'session_lost', lost }),
-      });
+        bulk: (frame) => super.take(frame),
+      }, this.bulk);
       this.shared = shared;
       this.seats = new Seats({
         core: () => this.core,
@@ -92,6 +94,14 @@ export class SharedClient extends ClientImpl {
     };
   }
 
+  protected override bulkHooks(): BulkHooks {
+    const own = super.bulkHooks();
+    return {
+      came: (state, message) => (this.shared ? this.shared.bulk.came(state, message) : own.came(state, message)),
+      known: () => this.shared?.bulk.state ?? null,
+    };
+  }
+
   protected override wire(room: string, wire: Wire): Wire {
     let seated: Wire | null = null;
     const now = () => (seated ??= this.seats?.wire(room, wire) ?? null);
@@ -114,6 +124,7 @@ export class SharedClient extends ClientImpl {
     const { room, request } = frame;
     if (room !== undefined && !(this.seats ? this.seats.takes(frame) : !this.isMuted(frame))) return;
     if (room === undefined && request !== undefined && this.shared?.isMine(request) === false) return;
+    if (frame.type === 'hub:bulk' && this.shared) return this.shared.bulk.wake();
     if (frame.type === 'hub:ended' && !this.held.delete(`session ${record(frame.data)?.session}`)) return;
     super.take(frame);
   }
@@ -158,12 +169,17 @@ export class SharedClient extends ClientImpl {
     });
   }
 
+  protected override async carryBulk(frame: BulkFrame, signal?: AbortSignal): Promise<Delivered> {
+    if (!this.isSettled) await this.loaded;
+    return this.shared ? this.shared.bulk.send(frame, signal) : super.carryBulk(frame, signal);
+  }
+
   /** It is known whether the tab shares a session. */
   private get isSettled(): boolean {
     return this.shared !== null || this.late.alone;
   }
 
-  private async settled(fn: () => Promise<void>): Promise<void> {
+  private async settled(fn: () => Promise<unknown>): Promise<void> {
     if (!this.isSettled) await this.loaded;
     await fn();
   }

@@ -343,6 +343,7 @@ export class Group {
     this.latest = Math.max(this.latest, state.term[0]);
     this.hooks.adopt(state);
     this.again();
+    this.hooks.led();
     this.stand();
   }
 

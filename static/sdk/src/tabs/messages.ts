@@ -1,3 +1,4 @@
+import type { BulkState } from '../bulk/bulk.js';
 import type { Frame } from '../frame.js';
 import type { Input, Snapshot } from '../session/types.js';
 import type { ShareOp, Table } from './shares.js';
@@ -41,6 +42,7 @@ export interface State {
   welcome: Frame;
   /** How the session is carried; `null` while it isn't. */
   carrier: unknown;
+  bulk: BulkState | null;
 }
 
 export type Message =
@@ -57,7 +59,9 @@ export type Message =
   | { k: 'alive'; term: Term }
   /** Lead in my place. */
   | { k: 'yield'; to: string }
-  | { k: 'call'; tab: string; id: string; name: 'moveTo' | 'killLink'; arg: string }
-  | { k: 'answer'; to: string; id: string; error: unknown }
+  | { k: 'call'; tab: string; id: string; name: 'moveTo' | 'killLink' | 'bulk'; arg: unknown }
+  | { k: 'answer'; to: string; id: string; error: unknown; result: unknown }
+  /** The leader's bulk session has come so far; perhaps by a message. */
+  | { k: 'bulk'; state: BulkState; frame: Frame | null }
   /** Heard by whoever sent it: all that was sent before has been heard, too. */
   | { k: 'echo'; id: string };

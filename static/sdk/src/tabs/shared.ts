@@ -1,4 +1,6 @@
 import { Backoff } from '../backoff.js';
+import type { BulkFrame } from '../bulk/bulk.js';
+import type { BulkDoor } from '../bulk/door.js';
 import type { Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
 import type { Connected, Connector, ConnectorHooks } from '../connector.js';
@@ -12,6 +14,7 @@ import type { PageHooks } from '../page.js';
 import { DEFAULT_CONFIG, type Input, type LinkId, type Output } from '../session/types.js';
 import type { Options } from '../types.js';
 import { Calls, type CallName } from './calls.js';
+import { SharedBulk } from './bulk.js';
 import { pack, unpack } from './codec.js';
 import { watchFreeze } from './freeze.js';
 import { Group } from './group.js';
@@ -34,12 +37,15 @@ export interface SharedHooks {
   /** The tab was away: the others saw what it did not. */
   returned(): void;
   lost(frames: number): void;
+  /** A message came in bulk. */
+  bulk(frame: Frame): void;
 }
 
 /** One session for all tabs: each has a machine, and all get the same inputs in the same order. The leader's has links. */
 export class Shared implements Tie, Gate {
   readonly shares = new Shares();
   readonly group: Group;
+  readonly bulk: SharedBulk;
   private readonly calls: Calls;
   transport: TransportName | null = null;
   private core!: Core;
@@ -65,7 +71,16 @@ export class Shared implements Tie, Gate {
     private readonly options: Options,
     private readonly clock: Clock,
     private readonly hooks: SharedHooks,
+    private readonly door: BulkDoor,
   ) {
+    this.bulk = new SharedBulk({
+      door,
+      leads: () => this.leads,
+      isClosed: () => this.isClosed,
+      post: (message) => this.group.post(message),
+      call: (frame) => this.call('bulk', plain(frame)),
+      take: (frame) => hooks.bulk(frame),
+    });
     this.calls = new Calls(
       (message) => this.group.post(message),
       (name, arg) => this.act(name, arg),
@@ -138,9 +153,8 @@ export class Shared implements Tie, Gate {
   }
 
   /** Has the leader do something with its link. */
-  async call(name: CallName, arg = ''): Promise<void> {
-    if (this.leads) await this.act(name, arg);
-    else await this.calls.call(this.me, name, arg);
+  async call(name: CallName, arg: unknown = null): Promise<unknown> {
+    return this.leads ? this.act(name, arg) : this.calls.call(this.me, name, arg);
   }
 
   /** This tab is the one to answer. */
@@ -210,7 +224,8 @@ export class Shared implements Tie, Gate {
     return this.core.state === 'closed';
   }
 
-  private act(name: CallName, arg: string): Promise<void> | void {
+  private act(name: CallName, arg: unknown): Promise<unknown> | void {
+    if (name === 'bulk') return this.door.send(arg as BulkFrame);
     if (name === 'moveTo') return this.core.moves.moveTo(arg as TransportName);
     this.core.cut(new CrosspointError('unavailable', 'the link was cut'));
   }
@@ -352,6 +367,7 @@ export class Shared implements Tie, Gate {
       this.run(() => this.commit({ hook: ['lost', [pack(error)]] }));
     });
     this.calls.own();
+    this.bulk.lead();
     connector.connect();
   }
 
@@ -360,6 +376,7 @@ export class Shared implements Tie, Gate {
     connector.idle = true;
     connector.pause();
     core.driver.detach();
+    this.bulk.unlead();
     this.cancelQuiet?.();
     this.fresh = false;
     const { stalled } = this;
@@ -369,15 +386,16 @@ export class Shared implements Tie, Gate {
 
   private state(): Omit<State, 'term' | 'at'> {
     const { driver } = this.core;
-    return { machine: driver.machine.snapshot(), table: this.shares.table, welcome: driver.lastWelcome, carrier: this.carrier };
+    return { machine: driver.machine.snapshot(), table: this.shares.table, welcome: driver.lastWelcome, carrier: this.carrier, bulk: this.bulk.state };
   }
 
-  private adopt({ machine: state, table, welcome, carrier }: State): void {
+  private adopt({ machine: state, table, welcome, carrier, bulk }: State): void {
     const { core, known } = this;
     const { machine } = core.driver;
     const before = machine.snapshot();
     machine.adopt(core.driver.now(), state);
     this.shares.table = table;
+    if (bulk) this.bulk.told(bulk, null);
     this.known = true;
     this.greeted = Math.max(0, ...state.links.next.map(([id]) => id));
     core.driver.lastWelcome = welcome;
@@ -401,6 +419,7 @@ export class Shared implements Tie, Gate {
     const { driver } = this.core;
     if (message.k === 'volatile') this.run(() => driver.apply(driver.now(), { op: 'send', frame: message.frame }));
     else if (message.k === 'call') this.run(() => void this.calls.called(message));
+    else if (message.k === 'bulk') this.bulk.told(message.state, message.frame);
     else if (message.k === 'answer' && message.to === this.me) this.calls.answered(message);
   }
 }
