@@ -24,6 +24,7 @@ const BUNDLES = {
 /** What bundles load when it is wanted (src/parts.ts), each from a file of its own. */
 const PARTS = {
   'crosspoint-bulk.js': 'src/bulk/bulk.ts',
+  'crosspoint-calls.js': 'src/rtc/calls/part.ts',
   'crosspoint-rtc.js': 'src/rtc/index.ts',
   'crosspoint-store.js': 'src/offline/indexeddb.ts',
   'crosspoint-tabs.js': 'src/tabs/part.ts',

@@ -3,12 +3,13 @@ import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
 import { load } from './parts.js';
 import type { RoomImpl } from './room.js';
+import type { CallsDoor } from './rtc/calls/door.js';
 
 /** Frames that may wait until what they are for is loaded. */
 const EARLY_MAX = 1_024;
 
 /** What of a room is loaded when it is first used, as it looks before. */
-const FACES = { peers: { joined: false, list: [] } };
+const FACES = { call: { joined: false, audio: false, video: false, stream: null, list: [] }, peers: { joined: false, list: [] } };
 
 export type FaceName = keyof typeof FACES;
 
@@ -31,6 +32,7 @@ export class Near {
   constructor(
     private readonly core: Core,
     private readonly room: RoomImpl,
+    private readonly calls: () => CallsDoor,
   ) {
     for (const name of Object.keys(FACES) as FaceName[]) this.emitters[name] = new Emitter((error) => core.report(error));
   }
@@ -74,7 +76,7 @@ export class Near {
   private load(): Promise<Rtc> {
     this.loading ??= load('rtc').then(
       ({ open }) => {
-        this.rtc = open(this.core, this.room, this.emitters);
+        this.rtc = open(this.core, this.room, this.emitters, this.calls);
         for (const frame of this.early.splice(0)) this.rtc.take(frame);
         return this.rtc;
       },

@@ -7,6 +7,7 @@ const PATIENCE_MS = 15_000;
 /** What few pages need. In dist each of these is a file of its own beside the SDK's, fetched when it is wanted (see build.mjs). */
 const LOADERS = {
   bulk: () => import('./bulk/bulk.js'),
+  calls: () => import('./rtc/calls/part.js'),
   rtc: () => import('./rtc/index.js'),
   store: () => import('./offline/indexeddb.js'),
   tabs: () => import('./tabs/part.js'),

@@ -1,8 +1,9 @@
 import { Emitter } from './emitter.js';
 import { frameOf, snapshot, type Frame } from './frame.js';
-import type { Near } from './near.js';
+import type { FaceName, Near } from './near.js';
 import type { Keep } from './offline/kept.js';
 import type { PublishImpl } from './publish.js';
+import type { Call } from './rtc/calls/types.js';
 import type { Peers } from './rtc/types.js';
 import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
 
@@ -44,8 +45,12 @@ export class RoomImpl implements Room {
     return this.wire.position(this.name);
   }
 
+  get call(): Call {
+    return this.face('call');
+  }
+
   get peers(): Peers {
-    return (this.near ??= this.wire.near(this)).face('peers');
+    return this.face('peers');
   }
 
   async join(): Promise<JoinResult> {
@@ -128,6 +133,10 @@ export class RoomImpl implements Room {
     this.joined = false;
     this.members.clear();
     this.near?.left();
+  }
+
+  private face(name: FaceName): any {
+    return (this.near ??= this.wire.near(this)).face(name);
   }
 
   private replace(members: Member[]): void {

@@ -2,8 +2,10 @@ import type { BackoffOptions } from './backoff.js';
 import type { CrosspointError } from './codes.js';
 import type { Frame, Sender } from './frame.js';
 import type { TransportName, Way } from './links/link.js';
+import type { Call, Calls } from './rtc/calls/types.js';
 import type { Peers } from './rtc/types.js';
 
+export type * from './rtc/calls/types.js';
 export type * from './rtc/types.js';
 
 export interface Options {
@@ -297,6 +299,8 @@ export interface Room {
   readonly members: Map<string, Member>;
   /** Position of the newest event seen. */
   readonly position: string | null;
+  /** Audio and video with whoever is in the room (docs/calls.md). */
+  readonly call: Call;
   /** Straight from browser to browser where that works (docs/peers.md). */
   readonly peers: Peers;
   join(): Promise<JoinResult>;
@@ -324,6 +328,8 @@ export interface Client {
   readonly rtt: number | null;
   readonly counters: Counters;
   readonly queue: Queue;
+  /** Calls that ring (docs/calls.md). */
+  readonly calls: Calls;
   /** The first welcome; rejects when the client ends before it. */
   ready(): Promise<void>;
   on<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void;

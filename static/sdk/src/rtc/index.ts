@@ -3,14 +3,16 @@ import type { Emitter } from '../emitter.js';
 import type { FaceName, Rtc } from '../near.js';
 import { CrosspointError } from '../codes.js';
 import type { RoomImpl } from '../room.js';
+import { CallFace } from './calls/call.js';
+import type { CallsDoor } from './calls/door.js';
 import { Mesh } from './mesh.js';
 import { PeersFace } from './peers.js';
 
 /** What a room does from peer to peer. */
-export function open(core: Core, room: RoomImpl, emitters: Record<FaceName, Emitter<any>>): Rtc {
+export function open(core: Core, room: RoomImpl, emitters: Record<FaceName, Emitter<any>>, calls: () => CallsDoor): Rtc {
   const mesh = new Mesh(core, room);
   return {
-    faces: { peers: new PeersFace(mesh, emitters.peers) },
+    faces: { call: new CallFace(mesh, emitters.call, calls), peers: new PeersFace(mesh, emitters.peers) },
     take: (frame) => mesh.take(frame),
     left: () => mesh.end(new CrosspointError('not_joined', 'the room was left')),
   };

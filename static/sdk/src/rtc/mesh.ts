@@ -24,6 +24,8 @@ export interface MeshEvents {
   update: PeerLink;
   leave: { link: PeerLink; code: string | undefined };
   path: { link: PeerLink; previous: Via };
+  /** No longer on the roster. */
+  end: CrosspointError;
 }
 
 /** What came from a peer, once and in order but where `volatile`. */
@@ -101,9 +103,10 @@ export class Mesh {
 
   /** Tries to have a connection with this peer even where there are enough, until the peer leaves. */
   need(link: PeerLink): void {
-    if (!link.connection || link.connection.wanted || this.connected >= MOST) return;
-    link.connection.need = true;
-    link.want();
+    const { connection } = link;
+    if (!connection) return;
+    connection.need = true;
+    if (!connection.wanted && this.connected < MOST) link.want();
   }
 
   take({ type, from, data }: Frame): void {
@@ -125,6 +128,7 @@ export class Mesh {
     this.session = null;
     this.seat.leave();
     for (const link of [...this.links.values()]) this.drop(link, error);
+    this.events.emit('end', error);
   }
 
   private get connected(): number {

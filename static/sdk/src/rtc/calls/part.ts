@@ -1,0 +1,1 @@
+export { Switchboard } from './switchboard.js';
