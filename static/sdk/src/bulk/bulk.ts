@@ -43,8 +43,8 @@ export class Bulk {
   /** What carries it, and what is asked to. */
   private link: LinkId | null = null;
   private asking: LinkId | null = null;
-  /** The main link that the newest one was opened beside. */
-  private besides: LinkId | null = null;
+  /** The newest link lives within the main one. */
+  private bound = false;
   /** No link is wanted. */
   private rests = true;
   private over = false;
@@ -70,12 +70,23 @@ export class Bulk {
         unsendable: ({ id = '' }, error) => this.jobs.fail(id, error),
       },
       { ...driver.context, pace: () => ({ ...driver.context.pace(), silenceMs: POLL_WAIT_MS }) },
-      (target, context) => this.core.driver.link(this.besides!)?.beside?.(context) ?? this.core.driver.maker(target, context),
+      (target, context) => {
+        const main = driver.link(core.connector.current!.id);
+        const beside = main?.beside?.(context);
+        this.bound = !!beside;
+        return beside ?? driver.maker(target, context);
+      },
     );
-    this.jobs = new Jobs(queueMax, (frame) => this.driver.input({ op: 'send', frame }));
+    this.jobs = new Jobs(queueMax, (frame) => this.driver.input({ op: 'send', frame }), () => core.frameBytesMax);
     const known = hooks.known();
     if (known?.main === core.session) this.adopt(known);
-    this.unwatch = [emitter.on('transport', () => this.moved()), emitter.on('state', ({ state, error }) => state === 'closed' && this.stop(error))];
+    this.unwatch = [
+      emitter.on('transport', () => this.moved()),
+      emitter.on('state', ({ state, error }) => {
+        if (state === 'closed') this.stop(error);
+        else if (state === 'reconnecting') this.drop();
+      }),
+    ];
   }
 
   /** Resolves when the frame is in the outbox of whoever it is for. */
@@ -128,7 +139,6 @@ export class Bulk {
     const cause = this.main === session ? 'lost' : 'connect';
     if (this.main !== session) this.forget();
     this.main = session;
-    this.besides = current.id;
     const { id, link } = driver.make(target);
     this.asking = id;
     driver.input({ op: 'hello', link: id, cause, auth: { bulk_for: identity, client: CLIENT } });
@@ -137,10 +147,17 @@ export class Bulk {
 
   /** The main session is another one: this one has ended with the last. */
   private forget(): void {
+    this.drop();
+    this.driver.machine.forget();
+  }
+
+  /** Is without a link until the main one comes back, or longer. */
+  private drop(): void {
     const { link, asking } = this;
     this.link = this.asking = null;
+    this.cancelRetry?.();
+    this.cancelRetry = null;
     for (const id of [link, asking]) if (id !== null) this.driver.drop(id);
-    this.driver.machine.forget();
   }
 
   /** The main session has another link. */
@@ -148,8 +165,7 @@ export class Bulk {
     const { link, core } = this;
     if (this.rests || this.over) return;
     const here = link === null ? undefined : this.driver.link(link);
-    const stays = here?.transport === core.transport && !core.driver.link(this.besides!)?.beside && this.main === core.session;
-    if (!stays) this.connect();
+    if (here?.transport !== core.transport || this.bound || this.main !== core.session) this.connect();
   }
 
   private welcomed({ link }: Output & { op: 'welcomed' }, { data }: Frame): void {
@@ -195,11 +211,7 @@ export class Bulk {
     this.cancelIdle = this.core.clock.after(IDLE_MS, () => {
       if (this.jobs.size > 0) return this.busy();
       this.rests = true;
-      this.cancelRetry?.();
-      this.cancelRetry = null;
-      const { link, asking } = this;
-      this.link = this.asking = null;
-      for (const id of [link, asking]) if (id !== null) this.driver.drop(id);
+      this.drop();
     });
   }
 }

@@ -1,3 +1,4 @@
+import { tooLarge } from '../check.js';
 import { CrosspointError } from '../codes.js';
 import type { BulkFrame, Delivered } from './bulk.js';
 
@@ -26,6 +27,7 @@ export class Jobs {
   constructor(
     private readonly waitingMax: number,
     private readonly give: (frame: BulkFrame) => void,
+    private readonly frameBytesMax: () => number,
   ) {}
 
   get size(): number {
@@ -58,6 +60,12 @@ export class Jobs {
   pump(): void {
     for (let job = this.waiting[0]; job && this.fits(job); job = this.waiting[0]) {
       this.waiting.shift();
+      // Its size was checked when the hub's limit was perhaps not known.
+      if (job.bytes > this.frameBytesMax()) {
+        job.deaf();
+        job.reject(tooLarge(job.bytes, this.frameBytesMax()));
+        continue;
+      }
       this.sent.set(job.frame.id, job);
       this.sentBytes += job.bytes;
       this.give(job.frame);
