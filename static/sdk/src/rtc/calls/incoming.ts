@@ -121,7 +121,8 @@ export class Incoming {
 
   decline(id: string, reason?: string): void {
     const ring = this.rings.get(id);
-    if (!ring) return;
+    // Who has accepted is bound by it: the caller may know.
+    if (!ring || ring.answer) return;
     ring.answer = 'decline';
     ring.reason = textOf(reason);
     this.tell(ring);

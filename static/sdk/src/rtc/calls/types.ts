@@ -140,7 +140,7 @@ export interface IncomingCall {
   /** Opens the devices, joins the room, answers, and joins its call. Fails with `replaced` (answered elsewhere), `not_found` (it rings no more), `timeout`, and as `room.join` and
    * `room.call.join` do; after a device or the room failed it still rings. */
   accept(options?: CallOptions): Promise<Room>;
-  /** For all tabs and devices of mine. */
+  /** For all tabs and devices of mine. Without effect once it is accepted. */
   decline(reason?: string): void;
   on(event: 'end', fn: (end: CallEnd) => void): () => void;
   once(event: 'end', fn: (end: CallEnd) => void): () => void;
