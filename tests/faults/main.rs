@@ -8,5 +8,6 @@ mod overtaking;
 mod posts;
 mod reports;
 mod scene;
+mod services;
 mod silence;
 mod udp;

@@ -32,7 +32,7 @@ pub(crate) async fn hub_with(heartbeat_ms: u64) -> Running {
     hub_of(config).await
 }
 
-async fn hub_of(mut config: Config) -> Running {
+pub(crate) async fn hub_of(mut config: Config) -> Running {
     config.listen.addr = ([127, 0, 0, 1], 0).into();
     // A flicker of presence would be told at once.
     let chat = Namespace {
