@@ -88,7 +88,7 @@ async fn spoilt_packets_disturb_nobody() {
         while raw.socket.try_recv(&mut [0; 2048]).is_ok() {}
     }
     assert!(server.counters().malformed.load(Relaxed) > 1_000);
-    assert_eq!(server.counters().unauthorized.load(Relaxed) > 0, true);
+    assert!(server.counters().unauthorized.load(Relaxed) > 0);
     // Unless a spoilt refresh was still a good one that ended it, its allocation is there as well.
     assert!([0, 437].contains(&code(&raw.ask(METHOD_REFRESH, vec![]).await)));
     soon(client.send_binding_request()).await.unwrap();
