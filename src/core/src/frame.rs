@@ -85,6 +85,9 @@ pub struct Frame {
     /// The sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<From>,
+    /// On a direct message that came by the sender's bulk session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bulk: bool,
     /// The event's place in the room's history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,

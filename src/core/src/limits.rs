@@ -23,6 +23,10 @@ pub struct Limits {
     pub links_waiting_max: usize,
     /// Unacknowledged bytes a session may have; beyond, rooms are read from history. Direct messages may use as much again.
     pub outbox_bytes_max: usize,
+    /// Bulk frames a client may have waiting for their replies.
+    pub bulk_frames_max: usize,
+    /// Bytes of bulk frames that wait: for replies on their way up, for acknowledgements on their way down.
+    pub bulk_bytes_max: usize,
     /// Newest-wins keys a session may have waiting.
     pub volatile_keys_max: usize,
     /// Early counted frames a session holds until the missing ones come.
@@ -75,6 +79,8 @@ impl Default for Limits {
             sessions_max: 100_000,
             links_waiting_max: 10_000,
             outbox_bytes_max: 1 << 20,
+            bulk_frames_max: 16,
+            bulk_bytes_max: 512 << 10,
             volatile_keys_max: 64,
             reorder_frames_max: 128,
             inbox_frames_max: 256,
@@ -112,6 +118,20 @@ impl Limits {
             outbox_bytes_max: self.outbox_bytes_max,
             bad_frames_max: self.bad_frames_max,
             reorder_frames_max: self.reorder_frames_max,
+            bulk_frames_max: self.bulk_frames_max,
+            bulk_bytes_max: self.bulk_bytes_max,
+        }
+    }
+
+    /// The bounds of a bulk session, which is one among others: its frames are large.
+    pub fn for_bulk(&self) -> Limits {
+        Limits {
+            outbox_bytes_max: self.bulk_bytes_max,
+            reorder_frames_max: self.reorder_frames_max.min(self.bulk_frames_max),
+            inbox_frames_max: self.bulk_frames_max,
+            // It lives as long as its main session.
+            resume_ms: u64::MAX,
+            ..self.clone()
         }
     }
 }
@@ -132,4 +152,8 @@ pub struct ClientLimits {
     pub bad_frames_max: u32,
     /// Early frames the hub holds for a session.
     pub reorder_frames_max: usize,
+    /// Bulk frames that may wait for their replies.
+    pub bulk_frames_max: usize,
+    /// Bytes they may have together.
+    pub bulk_bytes_max: usize,
 }

@@ -75,6 +75,8 @@ pub struct LinkInfo {
     pub token: Option<String>,
     /// Frames go up by requests beside the link, so that what comes up shows nothing of the way down.
     pub one_way: bool,
+    /// Beside another link on the same connection: it is for a bulk session.
+    pub bulk: bool,
     /// Set on a plain event stream: no hello, join this at once.
     pub subscribe: Option<Subscribe>,
 }

@@ -71,22 +71,31 @@ impl Hub {
         }
     }
 
-    fn next_in_inbox(&self, cell: &Cell) -> Option<Frame> {
+    fn next_in_inbox(&self, cell: &Arc<Cell>) -> Option<Frame> {
+        let mut released = false;
         let mut state = cell.state.lock();
         let frame = state.inbox.pop_front();
         if frame.is_none() {
             state.busy = false;
             state.inbox = VecDeque::new();
         }
-        if state.inbox.len() < self.limits.inbox_frames_max
-            && let Some(notify) = state.room_in_inbox.take()
-        {
-            notify.notify_waiters();
+        if !state.inbox_is_full(&self.limits, cell.bulk_of.is_some()) {
+            released = state.core.release(self.clock.now());
+            if let Some(notify) = state.room_in_inbox.take() {
+                notify.notify_waiters();
+            }
+        }
+        drop(state);
+        if released {
+            self.schedule(cell);
         }
         frame
     }
 
     fn act(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
+        if let Some(of) = cell.bulk_of.as_ref().filter(|_| frame.kind != BAD) {
+            return self.bulk_frame(cell, of, frame);
+        }
         match frame.kind.strip_prefix("hub:") {
             None if frame.kind == BAD => self.tell_bad(cell, &frame),
             None if frame.to.is_some() => self.direct(cell, frame),

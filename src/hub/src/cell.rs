@@ -1,11 +1,12 @@
 //! One session in the hub: core's state machine behind a lock, with what the hub knows about its client.
 
+use crate::bulk::Receiver;
 use crate::clock::unix_ms;
 use crate::room::Room;
 use crate::wheel::Timers;
 use crosspoint_core::report::Way;
 use crosspoint_core::session::{Action, LinkId, Session};
-use crosspoint_core::{Frame, Grant, LinkSender, SharedFrame, Transport};
+use crosspoint_core::{Frame, Grant, Limits, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +19,19 @@ pub(crate) struct Cell {
     pub(crate) user: Arc<str>,
     /// The secret that resumes it; empty where nothing can.
     pub(crate) resume: Box<str>,
+    /// Set on a bulk session.
+    pub(crate) bulk_of: Option<Box<BulkOf>>,
     /// Whether some turn has it on its list already.
     pub(crate) dirty: AtomicBool,
     /// Short holds only: never across an await or a call into an engine.
     pub(crate) state: Mutex<State>,
+}
+
+/// What a bulk session belongs to.
+pub(crate) struct BulkOf {
+    pub(crate) main: Arc<Cell>,
+    /// Tells the frame that waits that the session is over.
+    pub(crate) over: Notify,
 }
 
 /// A link that carries or carried the session.
@@ -52,6 +62,10 @@ pub(crate) struct State {
     pub(crate) requests: usize,
     /// Services it is attached as.
     pub(crate) services: Vec<Box<str>>,
+    /// Its client opens a bulk session when there is something for it.
+    pub(crate) takes_bulk: bool,
+    /// Made when first needed.
+    pub(crate) receiver: Option<Box<Receiver>>,
     pub(crate) torn_down: bool,
 }
 
@@ -111,6 +125,41 @@ impl Rooms {
 }
 
 impl Cell {
+    /// A session that can be resumed unless its secret is empty.
+    pub(crate) fn new(
+        name: Arc<str>,
+        user: Arc<str>,
+        core: Session,
+        resume: String,
+        grant: Arc<Grant>,
+        bulk_of: Option<Box<BulkOf>>,
+    ) -> Cell {
+        let state = State {
+            core,
+            grant,
+            grant_end: u64::MAX,
+            timers: Timers::NONE,
+            link: None,
+            old: None,
+            rooms: Rooms::default(),
+            inbox: VecDeque::new(),
+            busy: false,
+            room_in_inbox: None,
+            requests: 0,
+            services: vec![],
+            takes_bulk: false,
+            receiver: None,
+            torn_down: false,
+        };
+        let (resume, dirty, state) = (resume.into(), AtomicBool::new(false), Mutex::new(state));
+        Cell { name, user, resume, bulk_of, dirty, state }
+    }
+
+    /// Whether this is the secret that resumes it.
+    pub(crate) fn is_resumed_by(&self, secret: &str) -> bool {
+        !self.resume.is_empty() && same(secret.as_bytes(), self.resume.as_bytes())
+    }
+
     /// The frames that are not room events: replies, direct messages. A session that can't take them ends, which the next look at its actions finds.
     pub(crate) fn send(&self, frame: SharedFrame) {
         let _ = self.state.lock().core.send(frame);
@@ -129,13 +178,45 @@ impl Cell {
     }
 }
 
+/// Compares secrets in a time that doesn't tell where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
+}
+
 impl State {
+    /// What its senders have to know.
+    pub(crate) fn receiver(&mut self) -> &mut Receiver {
+        self.receiver.get_or_insert_default()
+    }
+
+    /// Whether its links are to wait before they bring more.
+    pub(crate) fn inbox_is_full(&self, limits: &Limits, bulk: bool) -> bool {
+        if !bulk {
+            return self.inbox.len() >= limits.inbox_frames_max;
+        }
+        let bytes = |f: &Frame| {
+            f.payload.as_ref().map_or(0, bytes::Bytes::len) + f.data.as_ref().map_or(0, |d| d.get().len())
+        };
+        let waiting: usize = self.inbox.iter().map(bytes).sum();
+        self.inbox.len() >= limits.bulk_frames_max || waiting > limits.bulk_bytes_max
+    }
+
+    /// There may be room in the outbox: those who wait for it are told.
+    pub(crate) fn tell_of_room(&mut self) {
+        if self.core.has_room_again()
+            && let Some(receiver) = &self.receiver
+        {
+            receiver.changed.notify_waiters();
+        }
+    }
+
     pub(crate) fn flush(&mut self, now: u64) -> Vec<Action> {
         if let Some(carrier) = &self.link {
             self.core.transmit(now, |id, frames| {
                 debug_assert_eq!(id, carrier.id);
                 carrier.sender.try_send(frames)
             });
+            self.tell_of_room();
         }
         self.actions(now)
     }

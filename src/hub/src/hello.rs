@@ -1,23 +1,20 @@
 //! The beginning of a link: a new session, or one that goes on.
 
 use crate::act::parse;
-use crate::cell::{Carrier, Cell, Rooms, State};
+use crate::cell::{Carrier, Cell, State};
 use crate::clock::unix_ms;
 use crate::hub::{Hub, hex, random};
 use crate::link::{FULL_RETRY_MS, HubLink};
 use crate::tickets::Opened;
 use crate::turn;
-use crate::wheel::Timers;
 use crosspoint_core::client::{Hello, Welcome};
 use crosspoint_core::link::Subscribe;
 use crosspoint_core::session::{Kind, Session};
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Code, Fault, Frame, Grant, VERSION};
-use parking_lot::Mutex;
 use serde_json::json;
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 impl Hub {
     pub(crate) fn hello(self: &Arc<Hub>, link: &HubLink, frame: &Frame) -> Result<(), Fault> {
@@ -37,20 +34,23 @@ impl Hub {
                 Err(fault) => return Err(fault),
             }
         }
+        if hello.bulk_for.is_some() || link.info.bulk {
+            return self.bulk_hello(link, &hello);
+        }
         let named = hello.token.is_some() || hello.ticket.is_some() || link.info.token.is_some();
         if reason.is_some() && !named && hello.user.is_none() {
             return Err(Code::SessionExpired.into());
         }
         if let Some(ticket) = &hello.ticket {
-            return self.hello_with_ticket(link, ticket, hello.beat_ms, reason);
+            return self.hello_with_ticket(link, ticket, &hello, reason);
         }
         let grant = match hello.token.as_ref().or(link.info.token.as_ref()) {
             Some(token) => self.auth.verify(token)?,
-            None => self.auth.open(hello.user.as_deref(), hello.info).ok_or(Code::Unauthorized)?,
+            None => self.auth.open(hello.user.as_deref(), hello.info.clone()).ok_or(Code::Unauthorized)?,
         };
         self.admit()?;
         let cell = self.new_session(Arc::new(grant), Kind::Resumable)?;
-        self.carry(link, &cell, None, hello.beat_ms, reason)
+        self.carry(link, &cell, None, &hello, reason)
     }
 
     /// Lets in who comes in one by one, whether by negotiation, by hello or without; who has a ticket is in already.
@@ -62,7 +62,7 @@ impl Hub {
         self: &Arc<Hub>,
         link: &HubLink,
         name: &str,
-        beat_ms: u64,
+        hello: &Hello,
         reason: Option<Code>,
     ) -> Result<(), Fault> {
         let make = |grant| self.new_session(grant, Kind::Resumable);
@@ -74,21 +74,22 @@ impl Hub {
                 fresh.ok_or(Code::Unauthorized)?
             }
         };
-        self.carry(link, &cell, None, beat_ms, reason)
+        self.carry(link, &cell, None, hello, reason)
     }
 
     fn resume(self: &Arc<Hub>, link: &HubLink, name: &str, hello: &Hello) -> Result<(), Fault> {
-        let cell = self.session(name).ok_or(Code::SessionExpired)?;
+        let bulk = self.bulk.read().get(name).cloned();
+        let cell = bulk.or_else(|| self.session(name).filter(|_| !link.info.bulk));
         let secret = hello.resume.as_deref().unwrap_or_default();
-        if cell.resume.is_empty() || !same(secret.as_bytes(), cell.resume.as_bytes()) {
-            return Err(Code::SessionExpired.into());
-        }
+        let cell = cell.filter(|c| c.is_resumed_by(secret)).ok_or(Code::SessionExpired)?;
         let ticket = hello.ticket.as_ref();
         if ticket.is_none_or(|ticket| self.tickets.grant(self.clock.now(), ticket).is_none()) {
             self.admit()?;
         }
-        self.renew(link, &cell, hello)?;
-        self.carry(link, &cell, Some(hello.received), hello.beat_ms, None)
+        if cell.bulk_of.is_none() {
+            self.renew(link, &cell, hello)?;
+        }
+        self.carry(link, &cell, Some(hello.received), hello, None)
     }
 
     /// A hello that resumes may bring a newer grant of the same user; it must, where the session's is over.
@@ -118,12 +119,12 @@ impl Hub {
     }
 
     /// Makes the link the session's own, and welcomes it. `resumed`: the session goes on for a client that has received so many frames.
-    fn carry(
+    pub(crate) fn carry(
         self: &Arc<Hub>,
         link: &HubLink,
         cell: &Arc<Cell>,
         resumed: Option<u64>,
-        beat_ms: u64,
+        hello: &Hello,
         reason: Option<Code>,
     ) -> Result<(), Fault> {
         let now = self.clock.now();
@@ -133,7 +134,9 @@ impl Hub {
         }
         let moving = state.core.link().is_some();
         let older = state.core.link_up(now, link.id, resumed.unwrap_or(0))?;
-        let beat_ms = state.core.pace(beat_ms, link.info.one_way);
+        let beat_ms = state.core.pace(hello.beat_ms, link.info.one_way);
+        state.takes_bulk = hello.bulk && cell.bulk_of.is_none();
+        state.tell_of_room();
         if let Some(older) = older.and_then(|id| state.take_carrier(id)) {
             self.close(&*older.sender, older.way, &Code::Replaced.into());
         }
@@ -153,6 +156,9 @@ impl Hub {
             let counter = if moving { &self.stats.moves } else { &self.stats.resumes };
             counter.fetch_add(1, Ordering::Relaxed);
             self.reach.resumed(link.way);
+        }
+        if let Some(of) = &cell.bulk_of {
+            self.bulk_is_linked(of);
         }
         turn::cell(cell);
         self.schedule(cell);
@@ -184,7 +190,8 @@ impl Hub {
             ack_every: l.ack_every,
             ack_delay_ms: l.ack_delay_ms,
             limits: l.for_client(),
-            reports: true,
+            reports: cell.bulk_of.is_none(),
+            bulk: state.takes_bulk,
         }
     }
 
@@ -202,29 +209,9 @@ impl Hub {
             grant.user.as_str().into()
         };
         let resume = if kind == Kind::Resumable { hex(&random::<16>()) } else { String::new() };
-        let mut state = State {
-            core: Session::new(now, self.limits.clone(), kind),
-            grant: grant.clone(),
-            grant_end: u64::MAX,
-            timers: Timers::NONE,
-            link: None,
-            old: None,
-            rooms: Rooms::default(),
-            inbox: VecDeque::new(),
-            busy: false,
-            room_in_inbox: None,
-            requests: 0,
-            services: vec![],
-            torn_down: false,
-        };
-        state.set_grant(grant, now);
-        let cell = Arc::new(Cell {
-            name: name.clone(),
-            user: user.clone(),
-            resume: resume.into(),
-            dirty: AtomicBool::new(false),
-            state: Mutex::new(state),
-        });
+        let core = Session::new(now, self.limits.clone(), kind);
+        let cell = Arc::new(Cell::new(name.clone(), user.clone(), core, resume, grant.clone(), None));
+        cell.state.lock().set_grant(grant, now);
         let mut sessions = self.sessions.write();
         if sessions.len() >= self.limits.sessions_max {
             let fault = Fault::new(Code::Unavailable, "The hub holds as many sessions as it may");
@@ -299,9 +286,4 @@ impl Hub {
             }
         });
     }
-}
-
-/// Compares secrets in a time that doesn't tell where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
 }

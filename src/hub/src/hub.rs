@@ -30,11 +30,14 @@ use tokio::sync::Notify;
 /// Sessions, rooms, and what goes on between them. Cheap to share; lives until the last [`Arc`] goes and its runtime ends.
 pub struct Hub {
     pub(crate) limits: Arc<Limits>,
+    pub(crate) bulk_limits: Arc<Limits>,
     pub(crate) namespaces: Namespaces,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
+    /// Bulk sessions, by their own names, which only a resume says.
+    pub(crate) bulk: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
     pub(crate) users: RwLock<HashMap<Arc<str>, Vec<Arc<Cell>>>>,
     pub(crate) rooms: RwLock<HashMap<Arc<str>, Arc<Room>>>,
     pub(crate) services: RwLock<HashMap<Box<str>, Vec<Arc<Cell>>>>,
@@ -100,12 +103,14 @@ impl Hub {
         let hub = Arc::new(Hub {
             tickets: Tickets::new(config.limits.ticket_ms, config.limits.sessions_max),
             admission: Admission::new(config.limits.connects_per_s),
+            bulk_limits: Arc::new(config.limits.for_bulk()),
             limits: Arc::new(config.limits),
             namespaces: Namespaces::new(config.namespaces),
             engine,
             auth,
             clock: Clock::new(),
             sessions: RwLock::default(),
+            bulk: RwLock::default(),
             users: RwLock::default(),
             rooms: RwLock::default(),
             services: RwLock::default(),
@@ -268,6 +273,7 @@ impl Hub {
         state.core.end(fault.code);
         let rooms = state.rooms.take();
         let services = std::mem::take(&mut state.services);
+        let receiver = state.receiver.take();
         state.inbox.clear();
         if let Some(notify) = state.room_in_inbox.take() {
             notify.notify_waiters();
@@ -276,6 +282,13 @@ impl Hub {
             self.close(&*carrier.sender, carrier.way, fault);
         }
         drop(state);
+        if let Some(of) = &cell.bulk_of {
+            return self.tear_down_bulk(cell, of);
+        }
+        if let Some(receiver) = receiver {
+            receiver.changed.notify_waiters();
+            receiver.session.iter().for_each(|bulk| self.tear_down(bulk, fault));
+        }
         self.sessions.write().remove(&cell.name);
         let mut users = self.users.write();
         if let Some(list) = users.get_mut(&cell.user) {

@@ -4,7 +4,7 @@
 //! * [`Hub`] is the whole: construct it, hand its acceptor to transports, publish, read, drain.
 //! * [`HubConfig`] has every limit, and the namespaces rooms belong to; [`Authenticator`] says who a client is.
 //! * Inside, one way of data: a link's messages (`link`) enter a session (`cell`, core's state machine), are acted on
-//!   (`act`, `join`, `publish`, `requests`, `peers`), reach rooms (`room`) through the engine, and leave at the end of the turn
+//!   (`act`, `join`, `publish`, `requests`, `peers`, `bulk`), reach rooms (`room`) through the engine, and leave at the end of the turn
 //!   (`turn`). Time comes from one wheel (`wheel`, `ticker`).
 //! * At the door: who may come in when (`admission`), where all are sent when the hub stops (`drain`), and how they got here (`reach`).
 
@@ -12,6 +12,7 @@ mod act;
 mod admission;
 mod api;
 mod auth;
+mod bulk;
 mod cell;
 mod clock;
 mod config;

@@ -145,6 +145,7 @@ impl HubLink {
         let now = hub.clock.now();
         let mut state = cell.state.lock();
         let taken = state.core.receive(now, self.id, seq, frame);
+        state.tell_of_room();
         let actions = state.actions(now);
         let next = match taken {
             Taken::Act(frame) => Some(frame),
@@ -178,7 +179,14 @@ impl HubLink {
         if let Some(frame) = now_frame {
             hub.act_from(cell, frame);
         }
-        let full = cell.state.lock().inbox.len() >= hub.limits.inbox_frames_max;
+        let full = {
+            let mut state = cell.state.lock();
+            let full = state.inbox_is_full(&hub.limits, cell.bulk_of.is_some());
+            if full {
+                state.core.hold(self.id);
+            }
+            full
+        };
         if full || hub.backlog.load(Ordering::Relaxed) > turn::BACKLOG_MAX {
             Flow::Wait
         } else {
@@ -215,6 +223,10 @@ impl HubLink {
                     Flow::Stop
                 }
             },
+            _ if self.info.bulk => {
+                self.refuse(&Fault::new(Code::BadRequest, "A link beside another one begins with a hello"));
+                Flow::Stop
+            }
             _ => match self.hub.plain_session(self, Kind::Plain) {
                 Ok(cell) => self.counted(&cell, seq, frame),
                 Err(fault) => {
@@ -255,7 +267,7 @@ impl LinkPeer for HubLink {
             return;
         };
         // Where others have to wait, what may be lost is.
-        if cell.state.lock().inbox.len() < self.hub.limits.inbox_frames_max {
+        if !cell.state.lock().inbox_is_full(&self.hub.limits, cell.bulk_of.is_some()) {
             let _ = self.counted(cell, None, frame);
         }
     }
@@ -277,10 +289,11 @@ impl LinkPeer for HubLink {
                 sank.await;
             }
             let Some(cell) = cell else { return };
+            let bulk = cell.bulk_of.is_some();
             loop {
                 let notify = {
                     let mut state = cell.state.lock();
-                    if state.torn_down || state.inbox.len() < hub.limits.inbox_frames_max {
+                    if state.torn_down || !state.inbox_is_full(&hub.limits, bulk) {
                         return;
                     }
                     state.room_in_inbox.get_or_insert_default().clone()
@@ -288,7 +301,7 @@ impl LinkPeer for HubLink {
                 let notified = notify.notified();
                 tokio::pin!(notified);
                 notified.as_mut().enable();
-                if cell.state.lock().inbox.len() < hub.limits.inbox_frames_max {
+                if !cell.state.lock().inbox_is_full(&hub.limits, bulk) {
                     return;
                 }
                 notified.await;
@@ -336,12 +349,16 @@ impl LinkPeer for HubLink {
         };
         drop(one);
         let now = self.hub.clock.now();
-        let (actions, carrier) = {
+        let (actions, carrier, left) = {
             let mut state = cell.state.lock();
             state.core.link_down(now, self.id);
             let carrier = state.take_carrier(self.id);
-            (state.actions(now), carrier)
+            let left = state.core.link().is_none() && state.core.outbox_bytes() > 0;
+            (state.actions(now), carrier, left)
         };
+        if let Some(of) = cell.bulk_of.as_ref().filter(|_| left) {
+            self.hub.ask_for_bulk_link(&of.main);
+        }
         if carrier.is_some() {
             self.hub.reach.gone(self.way);
         }

@@ -25,7 +25,7 @@ const ANSWERED_OVERHEAD: usize = 256;
 #[derive(Default)]
 pub(crate) struct Requests(Mutex<Table>);
 
-type Key = (Arc<str>, Box<str>);
+pub(crate) type Key = (Arc<str>, Box<str>);
 
 #[derive(Default)]
 struct Table {
@@ -133,8 +133,22 @@ impl Requests {
         self.0.lock().under_way.len()
     }
 
+    /// Delivers what this user sends with this id, unless that was done lately. `put` says whether it could.
+    pub(crate) fn deliver_once(&self, now: u64, key: Key, put: impl FnOnce() -> bool) -> bool {
+        let mut table = self.0.lock();
+        if let Some(Known::Answered(_)) = table.by_key.get(&key) {
+            return true;
+        }
+        let done = put();
+        if done {
+            let data = serde_json::value::to_raw_value(&json!({"delivered": 1})).ok();
+            table.settle(now, key, Outcome::Data(data, None));
+        }
+        done
+    }
+
     /// The answer to what this user asked with this id lately.
-    fn answered(&self, now: u64, key: &Key) -> Option<SharedFrame> {
+    pub(crate) fn answered(&self, now: u64, key: &Key) -> Option<SharedFrame> {
         let mut table = self.0.lock();
         table.expire(now);
         match table.by_key.get(key)? {
@@ -235,7 +249,7 @@ impl Hub {
     }
 
     /// The session that serves this asker: the same one as long as it is attached.
-    fn serving(&self, service: &str, asker: &str) -> Option<Arc<Cell>> {
+    pub(crate) fn serving(&self, service: &str, asker: &str) -> Option<Arc<Cell>> {
         let services = self.services.read();
         let list = services.get(service)?;
         // Rendezvous hashing (Thaler and Ravishankar 1998): one that goes moves only its own askers.

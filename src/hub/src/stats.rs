@@ -18,6 +18,8 @@ macro_rules! counters {
             pub links_waiting: u64,
             /// Sessions now, parked ones too.
             pub sessions: u64,
+            /// Bulk sessions now.
+            pub bulk_sessions: u64,
             /// Users with a session now.
             pub users: u64,
             /// Rooms with members now.
@@ -38,6 +40,7 @@ macro_rules! counters {
                     links: self.links.load(Ordering::Relaxed) as u64,
                     links_waiting: self.links_waiting.load(Ordering::Relaxed) as u64,
                     sessions: self.sessions.read().len() as u64,
+                    bulk_sessions: self.bulk.read().len() as u64,
                     users: self.users.read().len() as u64,
                     rooms: self.rooms.read().len() as u64,
                     services: self.services.read().len() as u64,
@@ -80,6 +83,8 @@ counters! {
     gaps,
     /// Signals between peers.
     signals,
+    /// Bulk frames delivered.
+    bulk_frames,
     /// Requests between clients and services.
     requests,
     /// Requests that nobody answered in time.

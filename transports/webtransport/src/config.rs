@@ -6,7 +6,7 @@ use wtransport::config::QuicTransportConfig;
 use wtransport::quinn::{IdleTimeout, VarInt};
 
 /// What QUIC holds of a link that is sent but not acknowledged, bytes: what a slow reader costs beside its outbox, and what a fast
-/// one gets per round trip.
+/// one gets per round trip. Bulk has its own beside it, so that it never takes the first link's.
 const SEND_WINDOW: u64 = 512 << 10;
 /// What one stream of a client may have in flight before it is read, bytes.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -15,8 +15,8 @@ const WINDOW: u32 = 768 << 10;
 /// Datagrams that wait; of a full queue the oldest goes, bytes.
 const DATAGRAMS_OUT: usize = 16 << 10;
 const DATAGRAMS_IN: usize = 32 << 10;
-/// Streams a client may have open at once: HTTP/3's own, the link's, and some to be told that they are one too many.
-const BI_STREAMS: u32 = 4;
+/// Streams a client may have open at once: HTTP/3's own, the links', and some to be told that they are one too many.
+const BI_STREAMS: u32 = 5;
 const UNI_STREAMS: u32 = 16;
 
 /// The bounds in force.
@@ -26,6 +26,8 @@ pub struct Config {
     pub path: String,
     /// The largest message in bytes; a larger one closes the link with `frame_too_large`.
     pub frame_bytes_max: usize,
+    /// What a bulk session may have unacknowledged, bytes.
+    pub bulk_bytes_max: usize,
     /// How long a link that is being closed may take to send what was begun and to see the other end's close.
     pub close_wait: Duration,
     /// The time a client has from its first packet to the stream that carries the link.
@@ -57,6 +59,7 @@ impl Config {
         Config {
             path: "/webtransport".into(),
             frame_bytes_max,
+            bulk_bytes_max: 512 << 10,
             close_wait: Duration::from_secs(2),
             open_wait: Duration::from_secs(10),
             idle: heartbeat * 3 / 2 + Duration::from_secs(5),
@@ -75,7 +78,7 @@ impl Config {
             .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS))
             .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
             .receive_window(VarInt::from_u32(WINDOW))
-            .send_window(SEND_WINDOW)
+            .send_window(SEND_WINDOW + self.bulk_bytes_max as u64)
             .datagram_receive_buffer_size(Some(DATAGRAMS_IN))
             .datagram_send_buffer_size(DATAGRAMS_OUT);
         Arc::new(quic)

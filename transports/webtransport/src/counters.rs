@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Counters {
     /// Links now.
     pub links: AtomicU64,
+    /// Of them, those for bulk, beside another one.
+    pub bulk_links: AtomicU64,
     /// Sessions now that are being opened.
     pub opening: AtomicU64,
     /// Sessions that came to nothing: refused, broken off, or too slow to open.

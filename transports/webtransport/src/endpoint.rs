@@ -141,11 +141,11 @@ impl Drop for Endpoint {
 }
 
 /// What all sessions share.
-struct Shared {
-    config: Config,
+pub(crate) struct Shared {
+    pub(crate) config: Config,
     gate: Arc<dyn Gate>,
-    acceptor: Arc<dyn Acceptor>,
-    counters: Arc<Counters>,
+    pub(crate) acceptor: Arc<dyn Acceptor>,
+    pub(crate) counters: Arc<Counters>,
     addresses: Arc<Addresses>,
 }
 
@@ -225,12 +225,11 @@ fn take(incoming: IncomingSession, shared: &Arc<Shared>, sessions: &mut JoinSet<
     let gauge = Gauge::new(counters, |c| &c.opening);
     let shared = shared.clone();
     sessions.spawn(async move {
-        let Shared { config, gate, acceptor, counters, .. } = &*shared;
-        let opened = door::open(incoming, place, &**gate, config).await;
+        let opened = door::open(incoming, place, &*shared.gate, &shared.config).await;
         drop(gauge);
         match opened {
-            Some(opened) => Box::pin(session::run(opened, &**acceptor, config, counters)).await,
-            None => drop(counters.refused.fetch_add(1, Relaxed)),
+            Some(opened) => Box::pin(session::run(opened, &shared)).await,
+            None => drop(shared.counters.refused.fetch_add(1, Relaxed)),
         }
     });
 }

@@ -1,14 +1,15 @@
 //! The life of one link.
 
 use crate::address::Place;
+use crate::beside;
 use crate::codes;
 use crate::config::Config;
 use crate::counters::{Counters, Gauge};
 use crate::decode::Decoder;
 use crate::door::Opened;
+use crate::endpoint::Shared;
 use crate::link::{Link, Next};
-use crate::strays;
-use crosspoint_core::{Acceptor, Code, Fault, Flow, LinkPeer, OutFrame, Transport};
+use crosspoint_core::{Code, Fault, Flow, LinkPeer, OutFrame, Transport};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +21,7 @@ use wtransport::{Connection, RecvStream, SendStream};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
-/// Of a connection's streams the link's goes first.
+/// Of a connection's streams the first link's goes first.
 const PRIORITY: i32 = 1;
 
 /// After a stream ended, the session's own end tells why, if it comes so soon.
@@ -49,28 +50,37 @@ impl Drop for Ending {
 }
 
 /// Runs a link until it is over.
-pub(crate) async fn run(opened: Opened, acceptor: &dyn Acceptor, config: &Config, counters: &Arc<Counters>) {
-    let Opened { connection, send, receive, mut info, place } = opened;
+pub(crate) async fn run(opened: Opened, shared: &Arc<Shared>) {
+    let Opened { connection, mut send, mut receive, mut info, place } = opened;
+    let Shared { config, counters, .. } = &**shared;
     info.transport = Some(Transport::WebTransport);
+    send.set_priority(PRIORITY);
     let link = Arc::new(Link::new(connection.clone(), counters.clone()));
-    let peer = acceptor.link_up(info, link.clone());
+    let peer = shared.acceptor.link_up(info.clone(), link.clone());
     let bye = AtomicBool::new(false);
     let ending = Ending { link, peer, connection, bye, _gauge: Gauge::new(counters, |c| &c.links) };
     let Ending { link, peer, connection, .. } = &ending;
     let fail = |code: Code| link.say_close(code, Some(&OutFrame::with("hub:close", &Fault::from(code))));
     let reading = async {
-        match read(receive, &**peer, config).await {
+        match read(&mut receive, &**peer, config).await {
             Read::Over => return,
             Read::Stop => {}
             Read::TooLarge => fail(Code::FrameTooLarge),
         }
         pending().await
     };
-    let rejecting = async {
-        if let Some(code) = strays::reject(connection, &place, counters).await {
+    let others = async {
+        if let Some(code) = beside::streams(connection, &info, &place, shared).await {
             fail(code);
         }
         pending::<()>().await
+    };
+    let writing = async {
+        if write(&mut send, link, &**peer, connection).await {
+            // Fails only on a stream that is gone already.
+            let _ = send.quic_stream_mut().finish();
+            pending::<()>().await;
+        }
     };
     let closing = async {
         link.told_to_close().await;
@@ -79,9 +89,9 @@ pub(crate) async fn run(opened: Opened, acceptor: &dyn Acceptor, config: &Config
     };
     tokio::select! {
         () = reading => {}
-        () = write(send, link, &**peer, connection) => {}
+        () = writing => {}
         () = listen(connection, &**peer, &place, counters) => {}
-        () = rejecting => {}
+        () = others => {}
         () = closing => {}
         _ = connection.closed() => {}
     }
@@ -100,7 +110,7 @@ async fn end_of(connection: &Connection) -> ConnectionError {
 }
 
 /// How reading ends.
-enum Read {
+pub(crate) enum Read {
     /// The stream is over, and with it the link.
     Over,
     /// The hub has closed the link.
@@ -109,7 +119,7 @@ enum Read {
     TooLarge,
 }
 
-async fn read(mut stream: RecvStream, peer: &dyn LinkPeer, config: &Config) -> Read {
+pub(crate) async fn read(stream: &mut RecvStream, peer: &dyn LinkPeer, config: &Config) -> Read {
     let mut decoder = Decoder::new(config.frame_bytes_max);
     loop {
         let Ok(Some(chunk)) = stream.quic_stream_mut().read_chunk(READ_BYTES, true).await else {
@@ -140,16 +150,20 @@ async fn read(mut stream: RecvStream, peer: &dyn LinkPeer, config: &Config) -> R
     }
 }
 
-/// Writes what the hub sends; returns when the stream takes no more.
-async fn write(mut stream: SendStream, link: &Link, peer: &dyn LinkPeer, connection: &Connection) {
-    stream.set_priority(PRIORITY);
+/// Writes what the hub sends. `true`: all of it, `hub:close` last; `false`: the stream takes no more.
+pub(crate) async fn write(
+    stream: &mut SendStream,
+    link: &Link,
+    peer: &dyn LinkPeer,
+    connection: &Connection,
+) -> bool {
     let stream = stream.quic_stream_mut();
     let mut heard = 0;
     loop {
         match link.next().await {
             Next::Write(bytes) => {
                 if stream.write_chunk(bytes).await.is_err() {
-                    return;
+                    return false;
                 }
             }
             Next::Room => peer.writable(),
@@ -160,11 +174,7 @@ async fn write(mut stream: SendStream, link: &Link, peer: &dyn LinkPeer, connect
                     peer.alive();
                 }
             }
-            Next::Close => {
-                // Fails only on a stream that is gone already.
-                let _ = stream.finish();
-                pending().await
-            }
+            Next::Close => return true,
         }
     }
 }

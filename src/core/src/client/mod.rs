@@ -13,7 +13,7 @@ mod state;
 mod tests;
 mod up;
 
-pub use state::{ClientConfig, Hello, Welcome};
+pub use state::{ClientConfig, Hello, Identity, Welcome};
 
 use crate::code::{Code, Fault};
 use crate::frame::Frame;
@@ -199,7 +199,7 @@ pub struct QueueFull(pub usize);
 #[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
-    session: Option<state::Identity>,
+    session: Option<Identity>,
     /// Counted frames received.
     received: u64,
     ack_due: Option<u64>,
@@ -268,6 +268,11 @@ impl Client {
     /// The session's name, once there is one.
     pub fn session(&self) -> Option<&str> {
         self.session.as_ref().map(|s| s.session.as_str())
+    }
+
+    /// The session and its secret.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.session.as_ref()
     }
 
     /// The link that carries the session.

@@ -44,10 +44,13 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) session: String,
-    pub(super) resume: String,
+/// A session and its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its name.
+    pub session: String,
+    /// The secret that resumes it.
+    pub resume: String,
 }
 
 /// The data of `hub:hello`.
@@ -80,6 +83,12 @@ pub struct Hello {
     /// The pace of beats that the client wants, ms; 0 for none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub beat_ms: u64,
+    /// The client can open a bulk session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bulk: bool,
+    /// The link is for the bulk session of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulk_for: Option<Identity>,
     /// Why this link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -138,4 +147,7 @@ pub struct Welcome {
     /// Whether the hub wants a `hub:report` of this link.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
+    /// Whether the hub takes a bulk session for this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bulk: bool,
 }

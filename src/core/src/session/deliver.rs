@@ -34,6 +34,26 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a frame of this cost has room among at most `bytes_max`, or else must wait: then the client is asked to acknowledge
+    /// what it has. In an empty outbox every frame has room.
+    pub fn has_room(&mut self, cost: usize, bytes_max: usize) -> bool {
+        let bytes = self.outbox.bytes();
+        let fits = bytes == 0 || bytes + cost <= bytes_max;
+        if !fits {
+            self.room_wanted = bytes_max;
+        }
+        fits
+    }
+
+    /// Whether somebody waited for room and there is some now: half of what may wait. Says so once.
+    pub fn has_room_again(&mut self) -> bool {
+        let again = self.room_wanted > 0 && self.outbox.bytes() <= self.room_wanted / 2;
+        if again {
+            self.room_wanted = 0;
+        }
+        again
+    }
+
     /// A frame without a sequence, newest wins per key; dropped if there is no link.
     pub fn send_volatile(&mut self, key: &str, frame: SharedFrame) {
         if self.link.is_some() {
@@ -202,10 +222,12 @@ impl Session {
         }
     }
 
-    /// Whether the outbox is half full of what the client may have without having said so: then a ping asks. One at a
-    /// time: its answer acknowledges what went before it.
+    /// Whether the outbox is half full of what the client may have without having said so, or somebody waits for room: then a ping
+    /// asks. One at a time: its answer acknowledges what went before it.
     fn asks_ack(&self) -> bool {
         let half_full = self.outbox.bytes() > self.limits.outbox_bytes_max / 2;
-        half_full && self.kind == Kind::Resumable && self.outbox.acked() >= self.ack_asked
+        (half_full || self.room_wanted > 0)
+            && self.kind == Kind::Resumable
+            && self.outbox.acked() >= self.ack_asked
     }
 }

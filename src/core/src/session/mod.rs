@@ -94,6 +94,8 @@ struct Link {
     beat_ms: u32,
     /// What comes up shows nothing of the way down, so beats go down by themselves.
     one_way: bool,
+    /// The hub doesn't read it.
+    held: bool,
 }
 
 impl Link {
@@ -136,6 +138,8 @@ pub struct Session {
     control: VecDeque<SharedFrame>,
     /// The client was asked to acknowledge up to this frame.
     ack_asked: u64,
+    /// Somebody waits for room in the outbox among so many bytes; 0: nobody.
+    room_wanted: usize,
     link: Option<Link>,
     /// The link before, until what it was given has left, and when it will be closed.
     old: Option<(Link, u64)>,
@@ -158,6 +162,7 @@ impl Session {
             ahead: Ahead::default(),
             control: VecDeque::new(),
             ack_asked: 0,
+            room_wanted: 0,
             link: None,
             old: None,
             parked_at: now,
@@ -188,6 +193,7 @@ impl Session {
             blocked: false,
             beat_ms: 0,
             one_way: false,
+            held: false,
         };
         let close = match self.link.replace(new) {
             None => None,
@@ -280,6 +286,22 @@ impl Session {
         }
     }
 
+    /// The hub reads this link no further for now: its silence says nothing.
+    pub fn hold(&mut self, link: LinkId) {
+        if let Some(l) = self.link_mut(link) {
+            l.held = true;
+        }
+    }
+
+    /// The hub reads all links again. Returns whether one had waited.
+    pub fn release(&mut self, now: u64) -> bool {
+        let mut released = false;
+        for l in self.link.iter_mut().chain(self.old.iter_mut().map(|(l, _)| l)).filter(|l| l.held) {
+            (l.held, l.heard_at, released) = (false, now, true);
+        }
+        released
+    }
+
     /// A frame came by a link. `seq` is its number where the transport's uplink says so; else the link's own count holds.
     pub fn receive(&mut self, now: u64, link: LinkId, seq: Option<u64>, frame: Frame) -> Taken {
         if self.ended.is_some() {
@@ -355,7 +377,7 @@ impl Session {
 
     /// Time passed.
     pub fn tick(&mut self, now: u64) {
-        if self.link.is_none() && self.ended.is_none() && now >= self.parked_at + self.limits.resume_ms {
+        if self.link.is_none() && self.ended.is_none() && now >= self.expires_at() {
             self.end(Code::SessionExpired);
         }
         self.lag.tick(now);
@@ -379,7 +401,7 @@ impl Session {
             return Some(Action::Close(old.id, Code::Replaced));
         }
         if let Some(l) = &mut self.link {
-            if self.kind != Kind::Listener && now >= l.heard_at + self.limits.silence_ms() {
+            if self.kind != Kind::Listener && !l.held && now >= l.heard_at + self.limits.silence_ms() {
                 let id = l.id;
                 self.link_down(now, id);
                 return Some(Action::Close(id, Code::HeartbeatTimeout));
@@ -397,6 +419,10 @@ impl Session {
         self.outbox.bytes()
     }
 
+    fn expires_at(&self) -> u64 {
+        self.parked_at.saturating_add(self.limits.resume_ms)
+    }
+
     /// When [`Session::tick`] is due next.
     pub fn deadline(&self) -> u64 {
         if self.ended.is_some() {
@@ -406,8 +432,8 @@ impl Session {
         if let Some((_, close_at)) = &self.old {
             at = at.min(*close_at);
         }
-        let Some(l) = &self.link else { return at.min(self.parked_at + self.limits.resume_ms) };
-        if self.kind != Kind::Listener {
+        let Some(l) = &self.link else { return at.min(self.expires_at()) };
+        if self.kind != Kind::Listener && !l.held {
             at = at.min(l.heard_at + self.limits.silence_ms());
         }
         if l.blocked {

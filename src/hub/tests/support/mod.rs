@@ -125,6 +125,28 @@ impl Link {
         link
     }
 
+    /// A session whose client can bulk.
+    pub async fn hello_with_bulk(hub: &Arc<Hub>, user: &str) -> (Link, Value) {
+        let link = Link::open(hub);
+        link.send(json!({"type": "hub:hello", "data": {"version": 1, "user": user, "bulk": true}}));
+        let welcome = link.until("hub:welcome").await;
+        (link, data(&welcome))
+    }
+
+    /// The bulk session of the session of this welcome.
+    pub async fn bulk(hub: &Arc<Hub>, main: &Value) -> (Link, Value) {
+        let link = Link::open(hub);
+        let of = json!({"session": main["session"], "resume": main["resume"]});
+        link.send(json!({"type": "hub:hello", "data": {"version": 1, "bulk_for": of}}));
+        let welcome = link.until("hub:welcome").await;
+        (link, data(&welcome))
+    }
+
+    /// Resolves when the hub takes more after [`Flow::Wait`].
+    pub async fn ready(&self) {
+        tokio::time::timeout(Duration::from_secs(10), self.peer.ready()).await.expect("it reads on");
+    }
+
     pub fn send(&self, frame: Value) {
         let _ = self.text(&frame.to_string());
     }

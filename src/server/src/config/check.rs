@@ -117,6 +117,13 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
             "an outbox must be able to hold the largest frame",
         );
     }
+    if limits.bulk_bytes_max < limits.frame_bytes_max {
+        fault(
+            "limits.bulk_bytes_max",
+            "is below limits.frame_bytes_max".into(),
+            "a bulk session must be able to hold the largest frame",
+        );
+    }
     let positive = [
         ("http.connections_max", http.connections_max as u64),
         ("http.header_ms", http.header_ms),
@@ -124,6 +131,7 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         ("transports.webtransport.sessions_max", webtransport.sessions_max as u64),
         ("transports.webtransport.address_sessions_max", webtransport.address_sessions_max as u64),
         ("limits.frame_bytes_max", limits.frame_bytes_max as u64),
+        ("limits.bulk_frames_max", limits.bulk_frames_max as u64),
         ("limits.rooms_max", limits.rooms_max as u64),
         ("limits.hub_rooms_max", limits.hub_rooms_max as u64),
         ("limits.sessions_max", limits.sessions_max as u64),

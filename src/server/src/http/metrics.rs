@@ -71,5 +71,14 @@ pub(super) fn metrics(app: &App) -> Reply {
 }
 
 /// The fields of the hub's statistics that go up and down.
-const GAUGES: [&str; 8] =
-    ["links", "links_waiting", "sessions", "users", "rooms", "services", "requests_waiting", "timers"];
+const GAUGES: [&str; 9] = [
+    "links",
+    "links_waiting",
+    "sessions",
+    "bulk_sessions",
+    "users",
+    "rooms",
+    "services",
+    "requests_waiting",
+    "timers",
+];

@@ -41,6 +41,7 @@ impl WebTransport {
         let heartbeat = Duration::from_millis(limits.heartbeat_ms);
         let bounds = crosspoint_webtransport::Config {
             path: PATH.into(),
+            bulk_bytes_max: limits.bulk_bytes_max,
             open_wait: Duration::from_millis(limits.hello_ms),
             sessions_max: settings.sessions_max,
             per_address: PerAddress {
@@ -129,6 +130,7 @@ pub(super) fn metrics(app: &App, out: &mut Text) {
     let c: &Counters = webtransport.endpoint.counters();
     for (name, kind, help, value) in [
         ("webtransport_links", "gauge", "WebTransport links now", &c.links),
+        ("webtransport_bulk_links", "gauge", "Of them, those for bulk", &c.bulk_links),
         ("webtransport_opening", "gauge", "WebTransport sessions now that are being opened", &c.opening),
         ("webtransport_refused_total", "counter", "WebTransport sessions that came to nothing", &c.refused),
         ("webtransport_datagrams_out_total", "counter", "Datagrams sent", &c.datagrams_out),

@@ -1,0 +1,256 @@
+//! Bulk sessions: what is large travels by a session of its own, which waits for its receivers so that nothing else has to.
+
+use crate::act::{Asked, Step, reply};
+use crate::cell::{BulkOf, Cell};
+use crate::clock::unix_ms;
+use crate::hub::{Hub, hex, random};
+use crate::link::HubLink;
+use crosspoint_core::client::Hello;
+use crosspoint_core::frame::From;
+use crosspoint_core::session::{Kind, Session};
+use crosspoint_core::wire::OutFrame;
+use crosspoint_core::{Code, Fault, Frame, SharedFrame};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// After senders waited in vain, a receiver gets another chance so much later, ms; until then they fail at once.
+const IN_VAIN_MS: u64 = 5_000;
+
+/// What of a receiver matters to its senders; on its main session.
+#[derive(Default)]
+pub(crate) struct Receiver {
+    pub(crate) session: Option<Arc<Cell>>,
+    /// The client was asked to open it, since its last link came up.
+    asked: bool,
+    /// Senders have waited for it since then.
+    since: Option<u64>,
+    /// Tells those who wait that something changed.
+    pub(crate) changed: Arc<Notify>,
+}
+
+/// How an attempt to deliver came out.
+enum Attempt {
+    Over(Option<SharedFrame>),
+    /// Not before something changes, at most so long, ms.
+    Wait(u64),
+}
+
+impl Hub {
+    /// A hello on behalf of a main session.
+    pub(crate) fn bulk_hello(self: &Arc<Hub>, link: &HubLink, hello: &Hello) -> Result<(), Fault> {
+        let of = hello.bulk_for.as_ref().ok_or_else(|| {
+            Fault::new(
+                Code::BadRequest,
+                "A link beside another one is for a bulk session: `bulk_for` is missing",
+            )
+        })?;
+        let main = self.session(&of.session).filter(|main| main.is_resumed_by(&of.resume));
+        let main = main.ok_or(Code::SessionExpired)?;
+        self.admit()?;
+        let (old, now) = (main.state.lock().receiver().session.clone(), self.clock.now());
+        let reason = hello.session.as_ref().map(|_| Code::SessionExpired);
+        if let Some(old) = old {
+            if old.state.lock().core.is_fresh() {
+                return self.carry(link, &old, None, hello, reason);
+            }
+            self.tear_down(&old, &Code::Replaced.into());
+        }
+        let cell = Arc::new(self.bulk_cell(now, &main));
+        {
+            let mut state = main.state.lock();
+            if state.torn_down {
+                return Err(Code::SessionExpired.into());
+            }
+            if state.receiver().session.is_some() {
+                return Err(Fault::new(Code::Replaced, "Another link opened the bulk session meanwhile"));
+            }
+            state.receiver().session = Some(cell.clone());
+            self.bulk.write().insert(cell.name.clone(), cell.clone());
+        }
+        self.carry(link, &cell, None, hello, reason)
+    }
+
+    fn bulk_cell(&self, now: u64, main: &Arc<Cell>) -> Cell {
+        let (grant, changed) = {
+            let mut state = main.state.lock();
+            (state.grant.clone(), state.receiver().changed.clone())
+        };
+        let of = BulkOf { main: main.clone(), over: Notify::new() };
+        let core = Session::new(now, self.bulk_limits.clone(), Kind::Resumable);
+        let (name, resume) = (hex(&random::<12>()).into(), hex(&random::<16>()));
+        let cell = Cell::new(name, main.user.clone(), core, resume, grant, Some(Box::new(of)));
+        // Who waits for its room waits for the main session's receiver.
+        cell.state.lock().receiver().changed = changed;
+        cell
+    }
+
+    /// A link carries a bulk session.
+    pub(crate) fn bulk_is_linked(&self, of: &BulkOf) {
+        let mut state = of.main.state.lock();
+        state.receiver().asked = false;
+        state.receiver().changed.notify_waiters();
+    }
+
+    /// A bulk session is over; its main one may go on.
+    pub(crate) fn tear_down_bulk(&self, cell: &Arc<Cell>, of: &BulkOf) {
+        self.bulk.write().remove(&cell.name);
+        let mut state = of.main.state.lock();
+        state.receiver().session.take_if(|bulk| Arc::ptr_eq(bulk, cell));
+        state.receiver().changed.notify_waiters();
+        of.over.notify_one();
+    }
+
+    /// What waits for a client makes it open its bulk session's link, if that has none.
+    pub(crate) fn ask_for_bulk_link(self: &Arc<Hub>, main: &Arc<Cell>) {
+        let mut state = main.state.lock();
+        if !state.takes_bulk || std::mem::replace(&mut state.receiver().asked, true) {
+            return;
+        }
+        drop(state);
+        self.send_to(main, OutFrame::with("hub:bulk", &json!({})));
+    }
+
+    /// Acts on a frame that came by a bulk session.
+    pub(crate) fn bulk_frame(self: &Arc<Hub>, cell: &Arc<Cell>, of: &BulkOf, frame: Frame) -> Step {
+        let asked = Asked::of(&frame);
+        let to = frame.to.clone().filter(|to| to.starts_with("session:") || to.starts_with("service:"));
+        let fits = frame.room.is_none() && frame.volatile.is_none() && !frame.kind.starts_with("hub:");
+        let (Some(to), Some(id), true) = (to, frame.id, fits) else {
+            let text = "A bulk session takes application types with `id` and `to` a session or service";
+            return self.fail(cell, &asked, Fault::new(Code::BadRequest, text));
+        };
+        let main = of.main.clone();
+        let target = match to.split_once(':') {
+            Some(("service", name)) => self.serving(name, &main.name),
+            _ => to.strip_prefix("session:").and_then(|name| self.session(name)),
+        };
+        let Some(target) = target else {
+            return self.fail(cell, &asked, Fault::new(Code::NotFound, format!("Nobody is {to:.300}")));
+        };
+        let mut message = Frame::new(frame.kind);
+        (message.data, message.payload, message.bulk) = (frame.data, frame.payload, true);
+        message.from = Some(From::session(&main.user, &main.name));
+        let message = Arc::new(OutFrame::new(&message));
+        let (hub, cell) = (self.clone(), cell.clone());
+        crate::act::step(async move {
+            if let Some(answer) = hub.deliver_bulk(&cell, &main, &target, &id, message).await {
+                hub.send_to(&cell, answer);
+            }
+        })
+    }
+
+    /// Delivers it as soon as the receiver has room for it. `None`: the sender is gone meanwhile.
+    async fn deliver_bulk(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        main: &Arc<Cell>,
+        target: &Arc<Cell>,
+        id: &str,
+        message: SharedFrame,
+    ) -> Option<SharedFrame> {
+        let over = &cell.bulk_of.as_ref()?.over;
+        let begun = self.clock.now();
+        let changed = target.state.lock().receiver().changed.clone();
+        loop {
+            let notified = changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            let wait = match self.try_bulk(cell, main, target, id, &message, begun) {
+                Ok(Attempt::Over(answer)) => return answer,
+                Ok(Attempt::Wait(ms)) => Duration::from_millis(ms),
+                Err(fault) => return Some(crate::act::error(&Asked::id(id), &fault)),
+            };
+            // What makes the receiver take more leaves before the wait.
+            self.end_turn();
+            tokio::select! {
+                _ = timeout(wait, notified) => {}
+                () = over.notified() => return None,
+            }
+        }
+    }
+
+    fn try_bulk(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        main: &Arc<Cell>,
+        target: &Arc<Cell>,
+        id: &str,
+        message: &SharedFrame,
+        begun: u64,
+    ) -> Result<Attempt, Fault> {
+        if cell.state.lock().torn_down {
+            return Ok(Attempt::Over(None));
+        }
+        {
+            let grant = &main.state.lock().grant;
+            if !grant.direct {
+                return Err(Fault::new(Code::Forbidden, "The grant does not allow direct messages"));
+            }
+            if grant.has_ended(unix_ms()) {
+                return Err(Code::TokenExpired.into());
+            }
+        }
+        let now = self.clock.now();
+        if let Some(answer) = self.requests.answered(now, &(main.user.clone(), id.into())) {
+            return Ok(Attempt::Over(Some(answer)));
+        }
+        let receiver = {
+            let mut state = target.state.lock();
+            if state.torn_down {
+                return Err(Fault::new(Code::NotFound, "The receiver's session is over"));
+            }
+            let takes_bulk = state.takes_bulk;
+            let session = state.receiver().session.clone();
+            if takes_bulk { session } else { Some(target.clone()) }
+        };
+        let delivered = match &receiver {
+            Some(receiver) => self.put_bulk(receiver, main, id, message)?,
+            None => false,
+        };
+        if receiver.is_none_or(|r| r.bulk_of.is_some() && r.state.lock().core.link().is_none()) {
+            self.ask_for_bulk_link(target);
+        }
+        let mut state = target.state.lock();
+        let since = &mut state.receiver().since;
+        if delivered {
+            *since = None;
+            self.stats.bulk_frames.fetch_add(1, Ordering::Relaxed);
+            return Ok(Attempt::Over(Some(reply(id, &json!({"delivered": 1})))));
+        }
+        let patience = self.limits.resume_ms;
+        // A receiver that failed others a while ago may do better now.
+        let known = since.filter(|at| now < at.saturating_add(patience + IN_VAIN_MS));
+        let until = known.unwrap_or(now).min(begun).saturating_add(patience);
+        *since = Some(known.unwrap_or(now));
+        if now >= until {
+            return Err(Fault::new(Code::Timeout, "The receiver took nothing in time"));
+        }
+        Ok(Attempt::Wait(until - now))
+    }
+
+    /// Puts it into the receiver's outbox, if it has room, and remembers that it was done. Of two that try at once one does.
+    fn put_bulk(
+        self: &Arc<Hub>,
+        receiver: &Arc<Cell>,
+        main: &Cell,
+        id: &str,
+        message: &SharedFrame,
+    ) -> Result<bool, Fault> {
+        // A main session has more to carry.
+        let (bytes_max, bulk) = (self.limits.bulk_bytes_max, receiver.bulk_of.is_some());
+        let bytes_max = if bulk { bytes_max } else { self.limits.outbox_bytes_max / 4 };
+        let message = self.fitting(message.clone())?;
+        let put = self.requests.deliver_once(self.clock.now(), (main.user.clone(), id.into()), || {
+            let mut state = receiver.state.lock();
+            let fits = !state.torn_down && state.core.has_room(message.cost(), bytes_max);
+            fits && state.core.send(message).is_ok()
+        });
+        // Also where it had no room: it is to acknowledge what it has.
+        crate::turn::cell(receiver);
+        Ok(put)
+    }
+}
