@@ -1,10 +1,10 @@
 import { byTestId, every, setText } from './dom.js';
 
 const REFRESH_MS = 250;
-const CLASSES = ['reliable', 'datagram', 'volatile', 'link'];
+const CLASSES = ['reliable', 'bulk', 'datagram', 'volatile', 'link'];
 const LINK_TYPES = new Set(['hello', 'welcome', 'ping', 'pong', 'ack', 'move', 'close', 'bye', 'report'].map((name) => `hub:${name}`));
 
-/** Counts the frames of each delivery class, both ways: what is reliable, what went as a datagram, what was volatile but took
+/** Counts the frames of each delivery class, both ways: what is reliable, what went by the bulk session, what went as a datagram, what was volatile but took
  * the ordered way because the transport has no other, and what only the link is about. */
 export function mountClasses({ client, signal }) {
   const counts = { in: new Map(), out: new Map() };
@@ -28,6 +28,7 @@ export function mountClasses({ client, signal }) {
 
 function classOf(frame, via) {
   if (LINK_TYPES.has(frame.type)) return 'link';
+  if (via === 'bulk') return 'bulk';
   if (frame.volatile === undefined) return 'reliable';
   return via === 'datagram' ? 'datagram' : 'volatile';
 }

@@ -9,6 +9,7 @@ import { mountPeople, shareLink } from './people.js';
 import { mountInvite, mountTabs, mountTheme, roomUrl, showRoom } from './shell.js';
 import { mountStream } from './stream.js';
 import { mountTimeline } from './timeline.js';
+import { mountTransfer } from './transfer.js';
 import { mountTransports } from './transports.js';
 
 const HISTORY = 50;
@@ -65,6 +66,7 @@ function mount({ client, name, roomName, signal }) {
   logClient(context);
   mountTransports(context);
   mountClasses(context);
+  mountTransfer(context);
   const count = mountTimeline(context);
   room.on('chat', count);
   mountPeople(context);

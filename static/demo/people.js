@@ -64,16 +64,16 @@ function update(item, member, me) {
   setText(item.querySelector('.aside'), asides.filter(Boolean).join(', '));
 }
 
-/** Tells the room which transport this page is on and its round-trip time. */
+/** Tells the room which transport this page is on, its round-trip time, and its session, by which others can send to it alone. */
 export function shareLink({ client, room, signal }) {
-  let shared = { transport: null, rtt: null };
+  let shared = { transport: null, rtt: null, session: null };
   let at = -Infinity;
   let timer = null;
 
   function consider() {
     if (timer !== null || signal.aborted || !room.joined || client.transport === null) return;
-    const next = { transport: client.transport, rtt: client.rtt === null ? null : roundRtt(client.rtt) };
-    if (next.transport === shared.transport && close(next.rtt, shared.rtt)) return;
+    const next = { transport: client.transport, rtt: client.rtt === null ? null : roundRtt(client.rtt), session: client.session };
+    if (next.transport === shared.transport && next.session === shared.session && close(next.rtt, shared.rtt)) return;
     const wait = at + SHARE_EVERY_MS - performance.now();
     if (wait > 0) {
       timer = setTimeout(() => {
@@ -85,14 +85,14 @@ export function shareLink({ client, room, signal }) {
     at = performance.now();
     shared = next;
     room.setState(next).catch(() => {
-      shared = { transport: null, rtt: null };
+      shared = { transport: null, rtt: null, session: null };
     });
   }
 
   client.on('transport', consider);
   client.on('rtt', consider);
   client.on('session', ({ resumed }) => {
-    if (!resumed) shared = { transport: null, rtt: null };
+    if (!resumed) shared = { transport: null, rtt: null, session: null };
     consider();
   });
   room.on('join', consider);

@@ -137,7 +137,7 @@ test('a lost main link takes the bulk link with it; a new main session gets a ne
   main.fail(new CrosspointError('unavailable'));
   assert.ok(bulk.closed);
   await clock.advance(300);
-  const again = links.findLast((link: FakeLink) => !link.hello()?.bulk_for)!;
+  const again = links.filter((link: FakeLink) => !link.hello()?.bulk_for).at(-1)!;
   again.welcome({ ...MAIN, session: 's9', resume: 'other', resumed: false, start: 1 });
   await settle();
   const { session, bulk_for } = last().hello();
