@@ -230,3 +230,6 @@ impl RelayAddressGenerator for Prepared {
         Ok((self.0.clone(), self.0.public))
     }
 }
+
+#[cfg(test)]
+mod tests;
