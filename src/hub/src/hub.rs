@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{HubConfig, Namespace, Namespaces};
 use crate::drain::Draining;
 use crate::engine::{Engine, HistoryFrom, HistoryQuery};
+use crate::ice::IceSource;
 use crate::link::HubLink;
 use crate::reach::Reach;
 use crate::requests::Requests;
@@ -24,7 +25,7 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::Notify;
 
 /// Sessions, rooms, and what goes on between them. Cheap to share; lives until the last [`Arc`] goes and its runtime ends.
@@ -34,6 +35,7 @@ pub struct Hub {
     pub(crate) namespaces: Namespaces,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) auth: Arc<dyn Authenticator>,
+    pub(crate) ice: OnceLock<Arc<dyn IceSource>>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
     /// Bulk sessions, by their own names, which only a resume says.
@@ -108,6 +110,7 @@ impl Hub {
             namespaces: Namespaces::new(config.namespaces),
             engine,
             auth,
+            ice: OnceLock::new(),
             clock: Clock::new(),
             sessions: RwLock::default(),
             bulk: RwLock::default(),
