@@ -33,7 +33,7 @@ const PARTS = {
 const KIT = {
   'src/driver.ts': ['Driver'],
   'src/codes.ts': ['CrosspointError'],
-  'src/emitter.ts': ['Emitter'],
+  'src/emitter.ts': ['Emitter', 'guarded'],
   'src/frame.ts': ['decode', 'encode', 'encodeText', 'frameOf', 'isCounted', 'isLinkFrame', 'textLength', 'payloadBytes', 'snapshot', 'utf8Length'],
 };
 const TYPES = ['index.d.ts', 'io/index.d.ts', 'io-server/index.d.ts', 'plain/index.d.ts'];

@@ -173,10 +173,10 @@ function lone() {
 
 test('what may wait is bounded', () => {
   const { pair, say, outcome } = lone();
-  for (let i = 0; i < 1_000; i++) say();
+  for (let i = 0; i < 4_000; i++) say();
   assert.throws(() => say(), { code: 'limit_exceeded' });
   pair.close(new CrosspointError('bye'));
-  assert.equal(outcome.filter((error) => error?.code === 'bye').length, 1_000);
+  assert.equal(outcome.filter((error) => error?.code === 'bye').length, 4_000);
   assert.throws(() => say(), { code: 'bye' });
   const big = lone();
   for (let i = 0; i < 4; i++) big.say(1 << 20);
@@ -239,4 +239,28 @@ test('a path on which something comes has more time, and so has one whose page s
   assert.equal(path.up, true, 'it slept');
   path.tick(22_500);
   assert.equal(path.up, false);
+});
+
+test('who acknowledges nothing for five seconds is stuck, unless it is my own link that is gone', () => {
+  const { pair, say } = lone();
+  assert.equal(pair.stuck(9_000), false, 'nothing waits');
+  say();
+  assert.deepEqual([pair.stuck(4_999), pair.stuck(5_000)], [false, true]);
+  pair.link(6_000, false);
+  assert.equal(pair.stuck(20_000), false);
+  pair.link(20_000, true);
+  assert.deepEqual([pair.stuck(24_999), pair.stuck(25_000)], [false, true]);
+  pair.came(25_000, 'hub', { type: 'a', a: 1 });
+  assert.equal(pair.stuck(40_000), false);
+});
+
+test('what was sent to nobody yet is sent by whoever takes its place', () => {
+  const [old, heir] = [lone(), lone()];
+  old.say();
+  old.say();
+  assert.equal(old.pair.fresh, true);
+  old.pair.bequeath(1, heir.pair);
+  old.pair.close(new CrosspointError('replaced'));
+  heir.pair.came(2, 'hub', { type: 'a', a: 2 });
+  assert.deepEqual([old.outcome, heir.pair.waiting, heir.pair.fresh], [[null, null], 0, false]);
 });

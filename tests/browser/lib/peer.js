@@ -140,6 +140,11 @@ async function beHere({ name, room: roomName, peers: joining, options }) {
         while (n < ((performance.now() - began) * rate) / 1000) say().catch((error) => note(`not sent: ${error.code} ${error.message}`));
       }, 10);
     },
+    /** Sends no more; the last one may still be on its way. */
+    halt() {
+      clearInterval(timer);
+      return n;
+    },
     async stop() {
       clearInterval(timer);
       await last;

@@ -20,6 +20,7 @@ export class Attempts {
     private readonly clock: Clock,
     /** `restart`: there is a connection that may only need another path. */
     private readonly attempt: (restart: boolean) => void,
+    private readonly fruitless: () => void,
   ) {}
 
   begin(): void {
@@ -57,9 +58,9 @@ export class Attempts {
     this.attemptNow(mendable);
   }
 
-  /** The peer asks for an attempt. `false`: one is under way. */
-  again(restart: boolean): boolean {
-    if (!this.wanted || (!this.up && this.clock.now() < this.triedAt + YOUNG_MS)) return false;
+  /** The peer asks for an attempt. `false`: one is under way, and not `vain`. */
+  again(restart: boolean, vain: boolean): boolean {
+    if (!this.wanted || (!this.up && !vain && this.clock.now() < this.triedAt + YOUNG_MS)) return false;
     this.up = false;
     this.attemptNow(restart);
     return true;
@@ -85,7 +86,8 @@ export class Attempts {
     this.cancel?.();
     this.cancel = this.clock.after(ATTEMPT_MS + wait, () => {
       this.cancel = null;
-      this.attemptNow(false);
+      this.fruitless();
+      if (this.wanted) this.attemptNow(false);
     });
   }
 }

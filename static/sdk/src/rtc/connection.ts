@@ -23,6 +23,8 @@ export interface ConnectionHooks {
   open(open: boolean): void;
   /** The browser sees the path dead, or alive again. */
   doubt(): void;
+  /** An attempt has brought no path. */
+  failed(): void;
   /** The kind of path has changed. */
   kind(): void;
   report(error: unknown): void;
@@ -75,7 +77,7 @@ export class Connection {
   ) {
     this.events = new Emitter((error) => hooks.report(error));
     this.media = new Media();
-    this.attempts = new Attempts(clock, (restart) => this.attempt(restart));
+    this.attempts = new Attempts(clock, (restart) => this.attempt(restart), () => hooks.failed());
   }
 
   /** A connection is wanted, or being made, or there. */
@@ -163,9 +165,12 @@ export class Connection {
 
   /** The polite end wants a connection. */
   private asked({ g, restart }: Signal & { type: 'want' }): void {
-    if (g < this.g && !restart) return;
+    if (!Number.isSafeInteger(g) || (g < this.g && !restart)) return;
     if (g !== this.g && restart) return;
-    if (this.attempts.again(restart === true && this.mendable)) this.hooks.doubt();
+    // The peer has counted on, with an offer that came to nothing, and takes none with a lower number.
+    const behind = g > this.g;
+    this.g = Math.max(this.g, g);
+    if (this.attempts.again(restart === true && this.mendable, behind)) this.hooks.doubt();
   }
 
   private async mend(): Promise<void> {

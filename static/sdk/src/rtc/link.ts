@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
+import { guarded } from '../emitter.js';
 import { decode, encode, type Frame } from '../frame.js';
 import { Connection, type Signal } from './connection.js';
 import { Pair, type Packet, type PairOutput, type Way } from './pair.js';
@@ -19,6 +20,8 @@ export interface LinkHooks {
   path(previous: Via): void;
   /** The peer has enough connections. */
   full(): void;
+  /** An attempt has brought no direct path. */
+  failed(): void;
   /** Whether a connection that the peer wants may be made. */
   welcome(need: boolean): boolean;
   /** Somebody new has taken the peer's place, and said this. */
@@ -35,6 +38,8 @@ export class PeerLink {
   readonly pair = new Pair();
   /** The peer has enough connections. */
   full = false;
+  /** Others try first. */
+  rests = false;
   via: Via = 'hub';
   readonly path = new Path();
   private opened = false;
@@ -65,6 +70,7 @@ export class PeerLink {
         this.path.doubt(this.clock.now());
         this.settle();
       },
+      failed: () => hooks.failed(),
       kind: () => this.settle(),
       report: (error) => hooks.report(error),
     });
@@ -76,7 +82,7 @@ export class PeerLink {
 
   /** Sends a message that arrives once and in order. Throws `limit_exceeded`. `done` is told when it has arrived, or that nobody knows. */
   send(topic: string, data: unknown, bytes: number, done: (error: CrosspointError | null) => void): void {
-    this.pair.send(this.clock.now(), { topic, data, bytes, done });
+    this.pair.send(this.clock.now(), { topic, data, bytes, done: (error) => guarded(done, error, (e) => this.hooks.report(e)) });
     this.work();
   }
 
@@ -157,7 +163,7 @@ export class PeerLink {
       connection?.close();
       this.hooks.full();
     } else if (signal.type === 'want' || signal.type === 'sdp') {
-      this.full = false;
+      this.full = this.rests = false;
       if (!connection) return this.signal({ type: 'full' });
       const answer = signal.type === 'sdp' && signal.description?.type !== 'offer';
       if (!connection.wanted && (answer || !this.hooks.welcome(signal.need === true))) {

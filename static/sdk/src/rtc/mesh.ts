@@ -1,6 +1,6 @@
 import type { Core } from '../core.js';
 import { CrosspointError } from '../codes.js';
-import { Emitter } from '../emitter.js';
+import { Emitter, guarded } from '../emitter.js';
 import type { Frame } from '../frame.js';
 import type { RoomImpl } from '../room.js';
 import { record } from '../session/types.js';
@@ -56,12 +56,14 @@ export class Mesh {
     this.seat = new Seat(core, room.name, () => this.end(new CrosspointError('replaced', 'another tab has taken the peers over')));
     core.emitter.on('state', ({ state }) => {
       for (const link of this.links.values()) link.hubLinked(state === 'connected');
-      if (state === 'closed') this.end(new CrosspointError('bye', 'no longer among the peers'));
+      if (state !== 'closed') return;
+      unwatch();
+      this.end(new CrosspointError('bye', 'no longer among the peers'));
     });
     room.on('join', () => {
       if (this.joined && core.session !== this.session) this.enter().catch((error) => core.report(error));
     });
-    watchNetwork(() => {
+    const unwatch = watchNetwork(() => {
       for (const { connection } of this.links.values()) connection?.networkChanged();
     });
   }
@@ -140,10 +142,11 @@ export class Mesh {
   private async enter(): Promise<void> {
     const { core, room, state, instance } = this;
     const { session } = core;
+    if (session !== this.session) this.seat.leave();
     await this.seat.take();
     const frame = { type: 'hub:peers', room: room.name, data: { state: { ...state, i: instance } } };
     try {
-      await core.call(frame, { timeoutMs: core.requestTimeoutMs, done: (reply) => this.entered(reply) });
+      await core.call(frame, { done: (reply) => this.entered(reply) });
     } catch (error) {
       if (session === core.session && core.session !== this.session) this.end(error as CrosspointError);
       throw error;
@@ -200,8 +203,9 @@ export class Mesh {
     if (!link || !before) return;
     if (listed.instance !== before.instance) {
       // Another tab of theirs.
-      this.drop(link, new CrosspointError('replaced'));
-      return this.add({ ...before, ...listed }, this.link({ ...before, ...listed }));
+      this.instances.set(link, { ...before, state: listed.state, instance: listed.instance });
+      this.anew(link, new CrosspointError('replaced', 'another page has taken its place'));
+      return;
     }
     if (JSON.stringify(before.state) === JSON.stringify(listed.state)) return;
     before.state = listed.state;
@@ -233,14 +237,25 @@ export class Mesh {
   /** Direct paths to those who are there longest, as far as there may be more. */
   private connect(): void {
     if (!this.joined) return;
-    let room = this.max - this.connected;
-    for (const link of this.links.values()) {
-      const { connection } = link;
-      if (room <= 0) return;
-      if (!connection || connection.wanted || link.full) continue;
+    for (const link of this.waiting()) {
+      if (this.connected >= this.max) return;
+      link.rests = false;
       link.want();
-      room -= 1;
     }
+  }
+
+  /** Those with whom there might be a connection, and isn't. */
+  private waiting(): PeerLink[] {
+    const waiting = [...this.links.values()].filter(({ connection, full }) => connection && !connection.wanted && !full);
+    return waiting.sort((a, b) => Number(a.rests) - Number(b.rests));
+  }
+
+  /** An attempt brought no path: others may have more luck. */
+  private failed(link: PeerLink): void {
+    if (link.connection?.need || this.connected < this.max || !this.waiting().some(({ rests }) => !rests)) return;
+    link.give();
+    link.rests = true;
+    this.connect();
   }
 
   private get max(): number {
@@ -258,31 +273,37 @@ export class Mesh {
         const { iceServers, iceTransportPolicy = 'all' } = this.options;
         return { iceServers: iceServers ?? (await this.ice.get()), iceTransportPolicy };
       },
-      message: (topic, data, via, volatile) => this.handlers.get(topic)?.(link, data, via, volatile),
+      message: (topic, data, via, volatile) => guarded(() => this.handlers.get(topic)?.(link, data, via, volatile), undefined, (error) => core.report(error)),
       path: (previous) => this.events.emit('path', { link, previous }),
       full: () => this.connect(),
+      failed: () => this.failed(link),
       welcome: (need) => this.connected < (need ? MOST : this.max),
-      stranger: (remote, data) => this.anew(link, remote, data),
+      stranger: (remote, data) => this.stranger(link, remote, data),
       report: (error) => core.report(error),
     });
     return link;
   }
 
   /** The peer knows nothing of what was between us. */
-  private anew(old: PeerLink, remote: string, data: unknown): void {
-    const listed = this.instances.get(old);
-    if (!listed || this.links.get(old.peer.session) !== old) return;
+  private stranger(old: PeerLink, remote: string, data: unknown): void {
+    if (this.links.get(old.peer.session) !== old) return;
     const { fresh } = old.pair;
-    const link = this.link(listed, fresh ? old.local : this.nextName(), remote);
-    this.links.set(listed.session, link);
-    this.instances.set(link, listed);
-    this.stay(old);
-    old.close(new CrosspointError('replaced', 'the peer has begun anew'), fresh ? link : undefined);
-    if (old.via !== link.via) this.events.emit('path', { link, previous: old.via });
-    link.hubLinked(this.core.state === 'connected');
+    const link = this.anew(old, new CrosspointError('replaced', 'the peer has begun anew'), fresh ? old.local : this.nextName(), remote);
     if (!fresh) link.hello();
     link.signalled(data);
+  }
+
+  /** Ends what was between us and a peer that is still on the roster, and begins again. */
+  anew(old: PeerLink, error: CrosspointError, local = this.nextName(), remote: string | null = null): PeerLink {
+    const listed = this.instances.get(old)!;
+    const link = this.link(listed, local, remote);
+    link.rests = error.code === 'slow_consumer';
+    this.stay(old);
+    old.close(error, old.local === local ? link : undefined);
+    this.events.emit('leave', { link: old, code: error.code });
+    this.add(listed, link);
     this.connect();
+    return link;
   }
 
   private nextName(): string {

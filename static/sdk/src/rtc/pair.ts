@@ -25,7 +25,7 @@ export interface Outgoing {
 }
 
 /** What may wait for its acknowledgement; beyond, `limit_exceeded`. */
-const WAITING_MAX = 1_000;
+const WAITING_MAX = 4_000;
 const WAITING_BYTES_MAX = 4 << 20;
 /** What may be under way. */
 const WINDOW: Record<Way, { count: number; bytes: number }> = {
@@ -41,6 +41,8 @@ const REPEAT_EVERY_MS = 500;
 /** What was refused is sent again after this (ms), doubling. */
 const RETRY_MS = 200;
 const RETRY_MAX_MS = 10_000;
+/** Who acknowledges nothing for so long (ms) may be dead. */
+const STUCK_MS = 5_000;
 /** What brings no acknowledgement for so long (ms), doubling, is sent again. */
 const PATIENCE_MS = 5_000;
 const PATIENCE_MAX_MS = 60_000;
@@ -70,6 +72,7 @@ export class Pair {
   private blockedUntil = -Infinity;
   private retryMs = RETRY_MS;
   private progressAt = 0;
+  private movedAt = 0;
   private patienceMs = PATIENCE_MS;
   private closed: CrosspointError | null = null;
   private readonly outputs: PairOutput[] = [];
@@ -86,6 +89,11 @@ export class Pair {
   /** Whether a message of so many bytes would be taken. */
   takes(bytes: number): boolean {
     return this.kept.length < WAITING_MAX && this.keptBytes + bytes <= WAITING_BYTES_MAX;
+  }
+
+  /** Whether the peer should have acknowledged something long ago. */
+  stuck(now: number): boolean {
+    return this.flows && this.inFlight > 0 && now >= this.movedAt + STUCK_MS;
   }
 
   /** Throws `limit_exceeded`. */
@@ -189,7 +197,7 @@ export class Pair {
   }
 
   private progress(now: number): void {
-    this.progressAt = now;
+    this.progressAt = this.movedAt = now;
     this.patienceMs = PATIENCE_MS;
   }
 

@@ -30,7 +30,7 @@ export class PeersFace implements Omit<Peers, 'on' | 'once' | 'off'> {
   }
 
   get list(): readonly Peer[] {
-    return [...this.mesh.links.values()].map(({ peer }) => ({ ...peer }));
+    return [...this.mesh.links.values()].map(({ peer }) => ({ ...peer })).sort((a, b) => a.since - b.since);
   }
 
   async join(options: PeersOptions = {}): Promise<readonly Peer[]> {
@@ -49,15 +49,14 @@ export class PeersFace implements Omit<Peers, 'on' | 'once' | 'off'> {
   async send(value: unknown, { to, volatile = false }: PeerSendOptions = {}): Promise<{ delivered: number }> {
     const { mesh } = this;
     if (!mesh.joined) throw new CrosspointError('not_joined', 'join the peers first');
-    const links = this.those(to);
+    let links = this.those(to);
     if (to !== undefined && links.length === 0) throw new CrosspointError('not_found', `no peer here is ${to}`);
     const { data, bytes } = this.fitting(value);
     if (volatile) {
       for (const link of links) link.sendVolatile(TOPIC, data);
       return { delivered: links.length };
     }
-    const full = links.find(({ pair }) => !pair.takes(bytes));
-    if (full) throw new CrosspointError('limit_exceeded', `too much waits for ${full.peer.user} already`);
+    links = this.withRoom(links, bytes, to === undefined);
     const errors: CrosspointError[] = [];
     await Promise.all(links.map((link) => new Promise<void>((resolve) => {
       const done = (error: CrosspointError | null) => {
@@ -72,6 +71,15 @@ export class PeersFace implements Omit<Peers, 'on' | 'once' | 'off'> {
     })));
     if (errors.length > 0 && errors.length === links.length) throw errors[0]!;
     return { delivered: links.length - errors.length };
+  }
+
+  /** Everyone takes a message, or nobody does. Who has acknowledged nothing for long doesn't hold up what goes to all. */
+  private withRoom(links: PeerLink[], bytes: number, dropping: boolean): PeerLink[] {
+    const full = links.filter(({ pair }) => !pair.takes(bytes));
+    const slow = full.find(({ pair }) => !dropping || !pair.stuck(this.mesh.core.clock.now()));
+    if (slow) throw new CrosspointError('limit_exceeded', `too much waits for ${slow.peer.user} already`);
+    for (const link of full) this.mesh.anew(link, new CrosspointError('slow_consumer', 'the peer does not read'));
+    return links.filter((link) => !full.includes(link));
   }
 
   private those(to: string | undefined): PeerLink[] {
