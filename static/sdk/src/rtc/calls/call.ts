@@ -137,7 +137,7 @@ export class CallFace implements Omit<Call, 'on' | 'once' | 'off'> {
   }
 
   private checkRoom(max: number): void {
-    if (this.members.size >= max) throw new CrosspointError('limit_exceeded', `the call is full: ${this.members.size} are in it`);
+    if (this.members.size > max) throw new CrosspointError('limit_exceeded', `the call is full: ${this.members.size} are in it`);
   }
 
   private async tell(): Promise<void> {
