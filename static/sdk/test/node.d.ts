@@ -1,5 +1,5 @@
 declare module 'node:test' {
-  export const test: any, after: any, before: any, afterEach: any;
+  export const test: any, after: any, before: any, afterEach: any, beforeEach: any;
   export type TestContext = any;
 }
 declare module 'node:assert/strict';
