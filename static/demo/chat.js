@@ -8,7 +8,7 @@ const TEXT_MAX = 2000;
 /** Still at the end if no more than this many pixels are below. */
 const NEAR_END_PX = 80;
 
-/** Shows the room's messages, own ones at once and with their delivery status. Returns `send(text)`. */
+/** Shows the room's messages, own ones at once and with their delivery status. Returns `send(text)`, and `show(message)` for those that come another way. */
 export function mountChat({ client, room, me, signal, note }) {
   const list = byTestId('messages');
   const scroller = byId('scroller');
@@ -106,5 +106,14 @@ export function mountChat({ client, room, me, signal, note }) {
   });
   resized.observe(scroller);
   signal.addEventListener('abort', () => resized.disconnect());
-  return send;
+
+  function show(message) {
+    const item = add(message);
+    place(item);
+    if (message.own) toEnd();
+    else if (!atEnd) toLatest.hidden = false;
+    return item;
+  }
+
+  return { send, show, setStatus };
 }

@@ -1,10 +1,12 @@
 import { connect } from '/sdk/crosspoint.js';
+import { mountCalls } from './calls.js';
 import { mountChat } from './chat.js';
 import { mountClasses } from './classes.js';
 import { mountComposer } from './composer.js';
 import { mountCursors } from './cursors.js';
 import { byId, byTestId, setText, stored } from './dom.js';
 import { logClient, mountLog } from './log.js';
+import { mountPeers } from './peers.js';
 import { mountPeople, shareLink } from './people.js';
 import { mountInvite, mountTabs, mountTheme, roomUrl, showRoom } from './shell.js';
 import { mountStream } from './stream.js';
@@ -72,9 +74,10 @@ function mount({ client, name, roomName, signal }) {
   mountPeople(context);
   shareLink(context);
   mountCursors(context);
-  mountComposer({ ...context, send: mountChat(context) });
+  mountComposer({ ...context, send: mountPeers({ ...context, chat: mountChat(context) }) });
   mountStream({ ...context, room: numbers, onReceived: count });
   mountInvite(context);
+  mountCalls(context);
   return [room, numbers];
 }
 

@@ -1,11 +1,11 @@
 import { byId, byTestId, element, setText, throttled } from './dom.js';
-import { hue, initials, millis, plain, roundRtt, transportName } from './words.js';
+import { hue, initials, millis, plain, roundRtt, transportName, viaText } from './words.js';
 
 /** Others hear of a new transport or round-trip time at most this often (ms). */
 const SHARE_EVERY_MS = 2000;
 const SHOWN_MAX = 200;
 
-/** Who is here: each member with the transport and the round-trip time their page shared. */
+/** Who is here: each member with the transport and the round-trip time their page shared, and how this page reaches them. */
 export function mountPeople({ room, me, signal, note }) {
   const list = byTestId('members');
   const items = new Map();
@@ -21,10 +21,11 @@ export function mountPeople({ room, me, signal, note }) {
       item.remove();
       items.delete(user);
     }
+    const vias = viasOf(room.peers.list);
     shown.forEach((member, index) => {
       let item = items.get(member.user);
       if (!item) items.set(member.user, (item = memberItem(member)));
-      update(item, member, me);
+      update(item, member, me, vias.get(member.user) ?? '');
       if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
     });
   }, 30, signal);
@@ -35,8 +36,17 @@ export function mountPeople({ room, me, signal, note }) {
     render();
   });
   room.on('join', render);
+  for (const event of ['join', 'leave', 'path']) room.peers.on(event, render);
   render();
   return render;
+}
+
+/** The best way to any of a user's pages. */
+function viasOf(peers) {
+  const best = ['direct', 'relay', 'hub'];
+  const vias = new Map();
+  for (const { user, via } of peers) if (!vias.has(user) || best.indexOf(via) < best.indexOf(vias.get(user))) vias.set(user, via);
+  return vias;
 }
 
 function memberItem(member) {
@@ -46,11 +56,16 @@ function memberItem(member) {
     { class: 'member', 'data-user': member.user },
     element('span', { class: `avatar hue-${hue(member.user)}`, 'aria-hidden': true }, initials(name)),
     element('span', { class: 'member-name' }, element('span', { class: 'name' }, name), element('span', { class: 'aside' })),
-    element('span', { class: 'member-link' }, element('span', { class: 'badge' }), element('span', { class: 'rtt' })),
+    element('span', { class: 'member-link' }, element('span', { class: 'badge' }), element('span', { class: 'rtt' }), element('span', { class: 'badge way' })),
   );
 }
 
-function update(item, member, me) {
+function update(item, member, me, via) {
+  item.dataset.via = via;
+  const way = item.querySelector('.way');
+  way.dataset.via = via;
+  way.hidden = via === '';
+  setText(way, viaText(via));
   const transport = plain(member.state?.transport, 16);
   const rtt = typeof member.state?.rtt === 'number' ? member.state.rtt : null;
   item.dataset.transport = transport;

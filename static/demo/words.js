@@ -13,6 +13,11 @@ const CAUSES = {
 
 const STATES = { connecting: 'Connecting', connected: 'Connected', reconnecting: 'Reconnecting', closed: 'Closed' };
 
+const VIAS = { direct: 'direct', relay: 'by TURN', hub: 'through the hub', peers: 'to who is here' };
+
+/** How a peer is reached, or a message came. */
+export const viaText = (via) => VIAS[via] ?? '';
+
 export const transportName = (transport) => TRANSPORTS[transport] ?? (transport || 'No link');
 
 export const causeText = (cause) => CAUSES[cause] ?? String(cause ?? 'unknown cause');
