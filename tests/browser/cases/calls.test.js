@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Caller, launchCalls } from '../lib/caller.js';
 import { Hub } from '../lib/hub.js';
+import { Person } from '../lib/person.js';
 import { until } from '../lib/process.js';
 import { FaultProxy } from '../lib/proxy.js';
 
@@ -181,4 +182,26 @@ test('tabs that share a session ring together, and one of them takes the call', 
   assert.deepEqual((await first.log()).filter((line) => /end/.test(line)).map((line) => line.replace(/^\d+ /, '')), ['end Ada accepted false']);
   assert.deepEqual(await ada.ask(() => window.caller.rung.users.map(({ state }) => state)), ['accepted']);
   await leave();
+});
+
+test('in the demo: one starts a call, it rings at the other, both see each other until one hangs up', async () => {
+  const [ada, bob] = await all(['Ada', 'Bob'], (name) => Person.join(browser, hub.origin, name, 'calls'));
+  const tile = (person, user) => person.get('call-tiles').locator(`li[data-user="${user}"]`);
+  const plays = (person, user) => until(() => tile(person, user).locator('video').evaluate((video) => video.videoWidth > 0 && video.currentTime > 1).catch(() => false), () => person.story(`sees ${user}'s video`));
+  await ada.seesMember('Bob');
+  await ada.get('call-start').click();
+  await bob.sees('incoming', 'data-from', 'Ada');
+  await bob.get('call-accept').click();
+  await all([[ada, 'Bob'], [bob, 'Ada'], [ada, 'Ada']], ([person, user]) => plays(person, user));
+  await bob.get('incoming').waitFor({ state: 'hidden' });
+  await bob.get('call-audio').click();
+  await until(async () => (await tile(ada, 'Bob').getAttribute('data-audio')) === 'false', () => ada.story('sees that Bob is muted'));
+  await bob.get('call-leave').click();
+  await until(async () => (await tile(ada, 'Bob').count()) === 0, () => ada.story('sees Bob no more'));
+  await ada.get('leave-button').click();
+  await bob.get('call').waitFor({ state: 'hidden' });
+  for (const person of [ada, bob]) {
+    person.assertQuiet();
+    await person.page.context().close();
+  }
 });
