@@ -176,6 +176,18 @@ test('who is not there is offline, who is in another call is busy, who is in thi
   assert.equal(world.ended, 1);
 });
 
+test('who comes into the room\'s call by another way has answered what calls there', () => {
+  const world = new World({ bob: 2 });
+  world.settle();
+  const [bob, other] = world.tabs;
+  bob!.machine.entered('elsewhere');
+  bob!.machine.entered('room');
+  bob!.work();
+  world.settle();
+  assert.equal(world.state('bob'), 'accepted');
+  assert.deepEqual([bob!.ends, other!.ends].map((ends) => ends.map(({ reason, here }) => [reason, here])), [[['accepted', true]], [['accepted', false]]]);
+});
+
 test('a caller that gives up, and one that waits in vain', () => {
   const world = new World({ bob: 1, cy: 1 });
   world.settle();

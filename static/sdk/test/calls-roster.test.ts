@@ -38,7 +38,7 @@ class Page {
     readonly user: string,
     public session: string,
   ) {
-    const calls = { rooms: this.rooms, cancel: (room: string) => this.log.push(`cancel ${room}`) };
+    const calls = { entered: (room: string) => this.rooms.add(room), left: (room: string) => this.rooms.delete(room) };
     this.call = new CallFace(this as any, this.emitter, () => calls as any);
     this.emitter.on('join', ({ user, audio, video }) => this.log.push(`join ${user} ${audio} ${video}`));
     this.emitter.on('leave', ({ user, code }) => this.log.push(`leave ${user} ${code}`));
@@ -146,7 +146,7 @@ test('who joins, mutes and leaves is seen by all, and sent to by those in the ca
   const seen = ['join Ada true true', 'update Ada true false', 'update Ada false true', 'leave Ada undefined'];
   assert.deepEqual(bob.log.filter((line) => line.includes('Ada')), seen);
   assert.deepEqual(cleo.log.filter((line) => line.includes('Ada')), seen);
-  assert.deepEqual(ada.log, ['state true true true undefined', 'join Bob true false', 'state true true false undefined', 'state true false true undefined', 'cancel r', 'state false false false undefined']);
+  assert.deepEqual(ada.log, ['state true true true undefined', 'join Bob true false', 'state true true false undefined', 'state true false true undefined', 'state false false false undefined']);
   assert.deepEqual([ada.sends(bob), bob.sends(ada)], [[], []]);
   assert.deepEqual(devices.opened.map(({ readyState }) => readyState), ['ended', 'ended', 'live']);
   assert.deepEqual([[...ada.rooms], [...bob.rooms]], [[], ['r']]);

@@ -95,13 +95,13 @@ export class CallFace implements Omit<Call, 'on' | 'once' | 'off'> {
       throw error;
     }
     this.joined = true;
-    this.calls().rooms.add(mesh.room.name);
+    this.calls().entered(mesh.room.name);
     this.emitState();
     for (const link of this.members.keys()) this.give(link);
   }
 
   async leave(): Promise<void> {
-    this.calls().cancel(this.mesh.room.name);
+    this.calls().left(this.mesh.room.name);
     if (!this.hangUp()) return;
     await this.mesh.setState(KEY, undefined);
   }
@@ -166,7 +166,7 @@ export class CallFace implements Omit<Call, 'on' | 'once' | 'off'> {
     this.devices = null;
     for (const link of [...this.outlets.keys()]) this.take(link);
     devices?.release();
-    this.calls().rooms.delete(this.mesh.room.name);
+    this.calls().left(this.mesh.room.name);
     if (joined) this.emitState(error);
     return true;
   }

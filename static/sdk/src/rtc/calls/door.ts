@@ -54,8 +54,15 @@ export class CallsDoor implements Calls {
     return (await this.open()).ring(room, typeof users === 'string' ? [users] : users, options);
   }
 
-  /** No longer calls anyone into this room. */
-  cancel(room: string): void {
+  /** This page is in the room's call. */
+  entered(room: string): void {
+    this.rooms.add(room);
+    this.board?.entered(room);
+  }
+
+  /** It isn't, and calls nobody there any more. */
+  left(room: string): void {
+    this.rooms.delete(room);
     this.board?.cancel(room);
   }
 

@@ -113,6 +113,11 @@ export class Incoming {
     return true;
   }
 
+  /** This page is in the call of that room. */
+  entered(room: string): void {
+    for (const ring of this.rings.values()) if (ring.room === room && !ring.answer) this.accept(ring.id);
+  }
+
   /** The answer can't be given. */
   retract(id: string): void {
     const ring = this.rings.get(id);

@@ -75,6 +75,12 @@ export class Switchboard {
     return handle;
   }
 
+  /** Who is in a room's call has answered what calls there. */
+  entered(room: string): void {
+    this.incoming.entered(room);
+    this.work();
+  }
+
   cancel(room: string): void {
     for (const { machine } of this.outgoing.values()) if (machine.room === room) machine.cancel();
     this.work();
