@@ -5,6 +5,7 @@
 mod bad;
 mod beats;
 mod binary;
+mod bulk;
 mod counts;
 mod direct;
 mod ends;
@@ -81,6 +82,8 @@ each! {
             a_goodbye_is_told_after_a_while_and_a_return_not_at_all a_lost_link_is_no_goodbye;
         direct: a_user_is_reached_in_all_sessions a_session_is_reached_once
             volatile_messages_are_delivered_uncounted direct_messages_need_a_grant;
+        bulk: bytes_go_beside_the_session a_receiver_is_asked_for_its_bulk_session bulk_moves_and_breaks_without_loss
+            a_receiver_that_does_not_read_holds_back_its_sender_only a_bulk_session_needs_its_main_one;
         requests: a_request_gets_its_answer a_repeated_request_is_asked_once nobody_answers_for_another
             a_request_without_answer_ends requests_under_way_have_a_number a_service_keeps_its_askers;
         services: who_watches_a_session_is_told_of_its_end a_service_publishes_for_a_session

@@ -68,22 +68,21 @@ impl Adapter {
         data: Value,
         behind: Vec<Value>,
     ) -> Result<(Link, Value), Refused> {
-        let received = data["received"].as_u64().unwrap_or(0);
         let mut frames = vec![json!({"type": "hub:hello", "data": data})];
         let sent = behind.len() as u64;
         frames.extend(behind);
-        let mut link = Link::open(self, hub, headers, &frames).await?;
-        let first = within(link.next_any()).await;
-        if first.kind() == "hub:close" {
-            let close = link.end().await;
-            return Err(Refused { status: close.unwrap_or(0), fault: first["data"].clone() });
-        }
-        assert_eq!(first.kind(), "hub:welcome");
-        let welcome = first["data"].clone();
-        link.received = welcome["start"].as_u64().unwrap() - 1;
-        assert!(link.received >= received, "{welcome}");
-        link.sent = welcome["received"].as_u64().unwrap() + sent;
-        Ok((link, welcome))
+        welcomed(Link::open(self, hub, headers, &frames).await?, &data, sent).await
+    }
+
+    /// The same beside another link of the client.
+    pub(crate) async fn try_hello_beside(
+        self,
+        hub: &Running,
+        main: &Link,
+        data: Value,
+    ) -> Result<(Link, Value), Refused> {
+        let hello = json!({"type": "hub:hello", "data": data});
+        welcomed(main.beside(self, hub, &[hello]).await?, &data, 0).await
     }
 
     pub(crate) async fn hello(self, hub: &Running, data: Value) -> (Link, Value) {
@@ -108,6 +107,22 @@ impl Adapter {
         link.join(room, json!({})).await;
         link
     }
+}
+
+/// Reads the answer to a link's hello, behind which so many frames were sent.
+async fn welcomed(mut link: Link, data: &Value, sent: u64) -> Result<(Link, Value), Refused> {
+    let received = data["received"].as_u64().unwrap_or(0);
+    let first = within(link.next_any()).await;
+    if first.kind() == "hub:close" {
+        let close = link.end().await;
+        return Err(Refused { status: close.unwrap_or(0), fault: first["data"].clone() });
+    }
+    assert_eq!(first.kind(), "hub:welcome");
+    let welcome = first["data"].clone();
+    link.received = welcome["start"].as_u64().unwrap() - 1;
+    assert!(link.received >= received, "{welcome}");
+    link.sent = welcome["received"].as_u64().unwrap() + sent;
+    Ok((link, welcome))
 }
 
 /// A hello that goes on with the session of this welcome.

@@ -97,6 +97,22 @@ impl Link {
         Ok(Link { by, sent: 0, received: 0, up, down, silent, _reader: reader })
     }
 
+    /// Another link of the same client: on WebTransport a stream of the same session.
+    pub(crate) async fn beside(&self, by: Adapter, hub: &Running, frames: &[Value]) -> Result<Link, Refused> {
+        let Up::Wt(main) = &self.up else { return Link::open(by, hub, &[], frames).await };
+        if by != Adapter::WebTransport {
+            return Link::open(by, hub, &[], frames).await;
+        }
+        let (mut wt, reader) = main.beside().await;
+        for frame in frames {
+            wt.text(frame.to_string().as_bytes()).await;
+        }
+        let (tell, down) = mpsc::unbounded_channel();
+        let silent = Arc::new(Notify::new());
+        let reader = Task::new(unless(silent.clone(), read_wt(reader, tell)));
+        Ok(Link { by, sent: 0, received: 0, up: Up::Wt(wt), down, silent, _reader: reader })
+    }
+
     /// Sends frames as one batch, if the adapter has batches.
     pub(crate) async fn try_send_all(&mut self, frames: &[Value]) -> Result<(), Refused> {
         let start = self.sent + 1;

@@ -20,7 +20,8 @@ pub(crate) struct Wt {
     pub(crate) connection: Connection,
     stream: SendStream,
     datagrams: Arc<AtomicU64>,
-    _endpoint: Endpoint<Client>,
+    /// The session's; a further stream has none.
+    _endpoint: Option<Endpoint<Client>>,
 }
 
 /// The other half.
@@ -30,6 +31,8 @@ pub(crate) struct WtReader {
     held: Vec<u8>,
     datagrams: Arc<AtomicU64>,
     said: Option<Code>,
+    /// It is not the session's first stream.
+    beside: bool,
 }
 
 /// A client that trusts the hub's certificates.
@@ -59,6 +62,15 @@ impl Wt {
             Err(ConnectingError::SessionRejected) => return Err(0),
             Err(e) => panic!("{e}"),
         };
+        Ok(Wt::stream(connection, Some(endpoint)).await)
+    }
+
+    /// Opens a further stream of the session.
+    pub(crate) async fn beside(&self) -> (Wt, WtReader) {
+        Wt::stream(self.connection.clone(), None).await
+    }
+
+    async fn stream(connection: Connection, endpoint: Option<Endpoint<Client>>) -> (Wt, WtReader) {
         let (stream, read) = connection.open_bi().await.unwrap().await.unwrap();
         let datagrams = Arc::<AtomicU64>::default();
         let reader = WtReader {
@@ -67,8 +79,9 @@ impl Wt {
             held: vec![],
             datagrams: datagrams.clone(),
             said: None,
+            beside: endpoint.is_none(),
         };
-        Ok((Wt { connection, stream, datagrams, _endpoint: endpoint }, reader))
+        (Wt { connection, stream, datagrams, _endpoint: endpoint }, reader)
     }
 
     /// Sends a text; a session that is gone shows in the reader.
@@ -128,7 +141,7 @@ impl WtReader {
                     Ok(None) => return self.close(),
                     Err(_) => return self.lost().await,
                 },
-                datagram = self.connection.receive_datagram() => match datagram {
+                datagram = self.connection.receive_datagram(), if !self.beside => match datagram {
                     Ok(datagram) => {
                         self.datagrams.fetch_add(1, Ordering::Relaxed);
                         return Came::Frame(Got::text(&datagram.payload()));
@@ -153,6 +166,9 @@ impl WtReader {
     /// The hub has said all: it is answered with the code it gave.
     fn close(&self) -> Came {
         let code = self.said.expect("hub:close comes before the end").close();
+        if self.beside {
+            return Came::End(Some(code));
+        }
         self.connection.close(VarInt::from_u32(code.into()), b"");
         Came::End(Some(code))
     }

@@ -1,5 +1,6 @@
 //! What only WebTransport has.
 
+mod beside;
 mod certificates;
 mod datagrams;
 mod door;
