@@ -13,9 +13,8 @@ const AWAKE = ['--disable-background-timer-throttling', '--disable-renderer-back
 const UNKEPT = '--disable-back-forward-cache';
 
 /** A Chromium of its own, with an empty profile. `awake: false`: tabs in the background are treated as such; `keeps`: pages that are
- * left come back as they were. */
-export function launch(flags = ['--disable-quic'], { awake = true, keeps = false } = {}) {
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+ * left come back as they were; `executablePath`: what starts it. */
+export function launch(flags = ['--disable-quic'], { awake = true, keeps = false, executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium' } = {}) {
   const args = [...FLAGS, ...flags, ...(awake ? AWAKE : [])];
   return chromium.launch({ executablePath, headless: true, args, ignoreDefaultArgs: [...(awake ? [] : AWAKE), ...(keeps ? [UNKEPT] : [])] });
 }

@@ -4,11 +4,11 @@ import { Process, binary, until } from './process.js';
 
 const READY_MS = 20_000;
 
-/** A hub in dev mode on a free port of 127.0.0.1. Its WebTransport, which passes by every proxy on TCP, only where a case is about it. */
+/** A hub in dev mode on a free port of 127.0.0.1, or another address of this machine (`host`). Its WebTransport, which passes by every proxy on TCP, only where a case is about it. */
 export class Hub {
-  static async start({ args = [], env = {}, webtransport = false } = {}) {
+  static async start({ args = [], env = {}, webtransport = false, host = '127.0.0.1' } = {}) {
     const hub = new Hub();
-    hub.address = `127.0.0.1:${await freePort()}`;
+    hub.address = `${host}:${await freePort(host)}`;
     hub.origin = `http://${hub.address}`;
     hub.command = [['serve', '--dev', '--listen', hub.address, '--set', `transports.webtransport.enabled=${webtransport}`, ...args], { log: 'hub', env }];
     await hub.run();
@@ -37,8 +37,8 @@ export class Hub {
   }
 }
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
+async function freePort(host) {
+  const server = createServer().listen(0, host);
   await once(server, 'listening');
   const { port } = server.address();
   server.close();
