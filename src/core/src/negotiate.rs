@@ -15,12 +15,20 @@ pub struct Offer {
     pub certificate_hashes: Vec<String>,
     /// The share of users it is offered to, in percent; the same ones each time.
     pub rollout_percent: u8,
+    /// Clients are to prefer it to all others, whatever it costs.
+    pub preferred: bool,
 }
 
 impl Offer {
     /// An offer to everybody.
     pub fn new(transport: Transport, url: impl Into<String>) -> Offer {
-        Offer { transport, url: url.into(), certificate_hashes: vec![], rollout_percent: 100 }
+        Offer {
+            transport,
+            url: url.into(),
+            certificate_hashes: vec![],
+            rollout_percent: 100,
+            preferred: false,
+        }
     }
 
     /// Whether this user is among those it is offered to (FNV-1a of transport and user).
@@ -114,7 +122,12 @@ fn traits(t: Transport) -> Traits {
         }
         Transport::WebSocket => (80, 3_000, false, "full duplex on one connection, lowest cost"),
         Transport::Sse => (50, 4_000, false, "passes where WebSocket does not; uplink by POST"),
-        Transport::WebRtc => (30, 8_000, true, "needs UDP and a set-up exchange; an upgrade, not a way in"),
+        Transport::WebRtc => (
+            30,
+            8_000,
+            true,
+            "DataChannels of WebRTC: cost more than all others, so only for who asks for them",
+        ),
     };
     Traits { score, deadline_ms, upgrade, why }
 }
@@ -126,6 +139,8 @@ pub fn deadline_ms(transport: Transport) -> u64 {
 
 /// What a recent failure costs: more than any difference between two transports.
 const FAILED_PENALTY: i32 = 100;
+/// What a preference is worth: as much.
+const PREFERRED: i32 = 100;
 /// The wait before each further transport is tried beside the first.
 const HEAD_START_MS: u64 = 300;
 
@@ -157,6 +172,9 @@ pub fn rank(user: &str, supported: &[String], failed: &[Failed], policy: &Policy
             continue;
         }
         let Traits { mut score, deadline_ms, upgrade, why } = traits(t);
+        if offer.preferred {
+            score += PREFERRED;
+        }
         let mut reason = why.to_string();
         let fresh = failed.iter().filter(|f| f.transport == t.name() && f.age_ms < policy.failed_ms);
         if let Some(f) = fresh.min_by_key(|f| f.age_ms) {
@@ -241,6 +259,18 @@ mod tests {
         assert_eq!((r.transports[0].upgrade, &r.transports[0].certificate_hashes), (true, &hashes));
         let websocket = serde_json::to_value(&r.transports[1]).unwrap();
         assert!(websocket.get("upgrade").is_none() && websocket.get("certificate_hashes").is_none());
+    }
+
+    #[test]
+    fn webrtc_stands_last_unless_it_is_preferred() {
+        let mut p = policy();
+        p.offers.push(Offer::new(Transport::WebRtc, "/webrtc"));
+        let all = ["sse", "websocket", "webrtc"].map(String::from);
+        let r = rank("alice", &all, &[], &p);
+        assert_eq!(names(&r), ["websocket", "sse", "webrtc"]);
+        assert!(r.transports[2].upgrade);
+        p.offers[2].preferred = true;
+        assert_eq!(names(&rank("alice", &all, &[], &p)), ["webrtc", "websocket", "sse"]);
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl Hub {
             Some("unwatch") => self.reply_now(cell, &Asked::of(&frame), self.unwatch(cell, &frame)),
             Some("refresh") => self.reply_now(cell, &Asked::of(&frame), self.refresh(cell, &frame)),
             Some("ice") => self.reply_now(cell, &Asked::of(&frame), Ok(self.ice_for(cell))),
+            Some("webrtc") => self.reply_to(cell, frame, Hub::offered),
             Some(_) => {
                 let text = format!("There is no type {}", frame.kind);
                 self.fail(cell, &Asked::of(&frame), Fault::new(Code::UnknownType, text))

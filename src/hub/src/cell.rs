@@ -9,6 +9,7 @@ use crosspoint_core::session::{Action, LinkId, Session};
 use crosspoint_core::{Frame, Grant, Limits, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
@@ -39,6 +40,8 @@ pub(crate) struct Carrier {
     pub(crate) id: LinkId,
     pub(crate) transport: Option<Transport>,
     pub(crate) way: Way,
+    /// The other end's address.
+    pub(crate) remote: Option<IpAddr>,
     pub(crate) sender: Arc<dyn LinkSender>,
 }
 

@@ -144,6 +144,7 @@ impl Hub {
             id: link.id,
             transport: link.info.transport,
             way: link.way,
+            remote: link.info.remote,
             sender: link.sender.clone(),
         });
         let welcome = self.welcome(cell, &state, resumed.is_some(), beat_ms, reason);
@@ -248,6 +249,7 @@ impl Hub {
             id: link.id,
             transport: link.info.transport,
             way: link.way,
+            remote: link.info.remote,
             sender: link.sender.clone(),
         });
         drop(state);

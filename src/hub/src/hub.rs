@@ -9,6 +9,7 @@ use crate::drain::Draining;
 use crate::engine::{Engine, HistoryFrom, HistoryQuery};
 use crate::ice::IceSource;
 use crate::link::HubLink;
+use crate::offers::Offers;
 use crate::reach::Reach;
 use crate::requests::Requests;
 use crate::room::Room;
@@ -36,6 +37,7 @@ pub struct Hub {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) ice: OnceLock<Arc<dyn IceSource>>,
+    pub(crate) offers: OnceLock<Arc<dyn Offers>>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
     /// Bulk sessions, by their own names, which only a resume says.
@@ -111,6 +113,7 @@ impl Hub {
             engine,
             auth,
             ice: OnceLock::new(),
+            offers: OnceLock::new(),
             clock: Clock::new(),
             sessions: RwLock::default(),
             bulk: RwLock::default(),

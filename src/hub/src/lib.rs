@@ -7,6 +7,7 @@
 //!   (`act`, `join`, `publish`, `requests`, `peers`, `bulk`), reach rooms (`room`) through the engine, and leave at the end of the turn
 //!   (`turn`). Time comes from one wheel (`wheel`, `ticker`).
 //! * At the door: who may come in when (`admission`), where all are sent when the hub stops (`drain`), and how they got here (`reach`).
+//!   Offers of links that need an exchange first (`offers`) are passed on.
 
 mod act;
 mod admission;
@@ -24,6 +25,7 @@ mod hub;
 mod ice;
 mod join;
 mod link;
+mod offers;
 mod peers;
 mod publish;
 mod reach;
@@ -44,5 +46,6 @@ pub use drain::Drain;
 pub use engine::{Engine, HistoryFrom, HistoryPage, HistoryQuery, Member, MemoryEngine, Published};
 pub use hub::{Hub, random_id};
 pub use ice::{Ice, IceServer, IceSource};
+pub use offers::{Answered, Offers};
 pub use reach::{BUCKETS_MS, HistogramStats, MoveStats, ReachStats, ReportedStats, WayStats};
 pub use stats::Stats;
