@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// After senders waited in vain, a receiver gets another chance so much later, ms; until then they fail at once.
 const IN_VAIN_MS: u64 = 5_000;
 
-/// What of a receiver matters to its senders; on its main session.
+/// What of a session matters to who sends to it in bulk, and of what it sends; on its main session.
 #[derive(Default)]
 pub(crate) struct Receiver {
     pub(crate) session: Option<Arc<Cell>>,
@@ -30,6 +30,19 @@ pub(crate) struct Receiver {
     since: Option<u64>,
     /// Tells those who wait that something changed.
     pub(crate) changed: Arc<Notify>,
+    /// Until then, µs, what it has sent of files uses up what it may send.
+    files_until: u64,
+}
+
+/// A frame on its way from bulk session to bulk session.
+struct Bulky {
+    main: Arc<Cell>,
+    target: Arc<Cell>,
+    /// It is a signal in this room.
+    room: Option<String>,
+    id: String,
+    message: SharedFrame,
+    begun: u64,
 }
 
 /// How an attempt to deliver came out.
@@ -118,51 +131,83 @@ impl Hub {
     pub(crate) fn bulk_frame(self: &Arc<Hub>, cell: &Arc<Cell>, of: &BulkOf, frame: Frame) -> Step {
         let asked = Asked::of(&frame);
         let to = frame.to.clone().filter(|to| to.starts_with("session:") || to.starts_with("service:"));
-        let fits = frame.room.is_none() && frame.volatile.is_none() && !frame.kind.starts_with("hub:");
-        let (Some(to), Some(id), true) = (to, frame.id, fits) else {
-            let text = "A bulk session takes application types with `id` and `to` a session or service";
+        let room = frame.room.clone();
+        let kind_fits = if frame.kind == "hub:signal" {
+            room.is_some()
+        } else {
+            !frame.kind.starts_with("hub:") && room.is_none()
+        };
+        let (Some(to), Some(id), true) = (to, frame.id, kind_fits && frame.volatile.is_none()) else {
+            let text = "A bulk session takes application types and hub:signal, with `id` and `to` a session or service";
             return self.fail(cell, &asked, Fault::new(Code::BadRequest, text));
         };
         let main = of.main.clone();
-        let target = match to.split_once(':') {
-            Some(("service", name)) => self.serving(name, &main.name),
-            _ => to.strip_prefix("session:").and_then(|name| self.session(name)),
+        let target = match (&room, to.split_once(':')) {
+            (Some(room), _) => self.filed(&main, room, &to),
+            (None, Some(("service", name))) => self.serving(name, &main.name).ok_or_else(|| nobody(&to)),
+            (None, _) => {
+                to.strip_prefix("session:").and_then(|name| self.session(name)).ok_or_else(|| nobody(&to))
+            }
         };
-        let Some(target) = target else {
-            return self.fail(cell, &asked, Fault::new(Code::NotFound, format!("Nobody is {to:.300}")));
+        let target = match target {
+            Ok(target) => target,
+            Err(fault) => return self.fail(cell, &asked, fault),
         };
         let mut message = Frame::new(frame.kind);
-        (message.data, message.payload, message.bulk) = (frame.data, frame.payload, true);
+        (message.room, message.data, message.payload, message.bulk) =
+            (frame.room, frame.data, frame.payload, true);
         message.from = Some(From::session(&main.user, &main.name));
         let message = Arc::new(OutFrame::new(&message));
         let (hub, cell) = (self.clone(), cell.clone());
+        let bulky = Bulky { main, target, room, id, message, begun: self.clock.now() };
         crate::act::step(async move {
-            if let Some(answer) = hub.deliver_bulk(&cell, &main, &target, &id, message).await {
+            if let Some(answer) = hub.deliver_bulk(&cell, bulky).await {
                 hub.send_to(&cell, answer);
             }
         })
     }
 
+    /// Whom a piece of a file is for, if the hub relays files there.
+    fn filed(&self, main: &Cell, room: &str, to: &str) -> Result<Arc<Cell>, Fault> {
+        if !self.namespaces.of(room).files {
+            return Err(Fault::new(Code::Forbidden, format!("In {room} the hub relays no files")));
+        }
+        self.signalled(main, room, Some(to))
+    }
+
+    /// How long a piece of a file has to wait for those that its sender has sent before; they may have a second's bytes at once.
+    fn file_wait(&self, bulky: &Bulky) -> Option<Duration> {
+        let bytes_per_s = self.namespaces.of(bulky.room.as_deref()?).files_bytes_per_s;
+        let cost = u64::try_from(bulky.message.cost()).ok()?;
+        let us = cost.saturating_mul(1_000_000).checked_div(bytes_per_s)?;
+        let now = bulky.begun.saturating_mul(1_000);
+        let mut state = bulky.main.state.lock();
+        let until = &mut state.receiver().files_until;
+        let from = (*until).max(now.saturating_sub(1_000_000));
+        *until = from.saturating_add(us);
+        Some(Duration::from_micros(from.saturating_sub(now)))
+    }
+
     /// Delivers it as soon as the receiver has room for it. `None`: the sender is gone meanwhile.
-    async fn deliver_bulk(
-        self: &Arc<Hub>,
-        cell: &Arc<Cell>,
-        main: &Arc<Cell>,
-        target: &Arc<Cell>,
-        id: &str,
-        message: SharedFrame,
-    ) -> Option<SharedFrame> {
+    async fn deliver_bulk(self: &Arc<Hub>, cell: &Arc<Cell>, mut bulky: Bulky) -> Option<SharedFrame> {
         let over = &cell.bulk_of.as_ref()?.over;
-        let begun = self.clock.now();
-        let changed = target.state.lock().receiver().changed.clone();
+        if let Some(wait) = self.file_wait(&bulky).filter(|wait| !wait.is_zero()) {
+            self.end_turn();
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = over.notified() => return None,
+            }
+            bulky.begun = self.clock.now();
+        }
+        let changed = bulky.target.state.lock().receiver().changed.clone();
         loop {
             let notified = changed.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            let wait = match self.try_bulk(cell, main, target, id, &message, begun) {
+            let wait = match self.try_bulk(cell, &bulky) {
                 Ok(Attempt::Over(answer)) => return answer,
                 Ok(Attempt::Wait(ms)) => Duration::from_millis(ms),
-                Err(fault) => return Some(crate::act::error(&Asked::id(id), &fault)),
+                Err(fault) => return Some(crate::act::error(&Asked::id(&bulky.id), &fault)),
             };
             // What makes the receiver take more leaves before the wait.
             self.end_turn();
@@ -173,15 +218,8 @@ impl Hub {
         }
     }
 
-    fn try_bulk(
-        self: &Arc<Hub>,
-        cell: &Arc<Cell>,
-        main: &Arc<Cell>,
-        target: &Arc<Cell>,
-        id: &str,
-        message: &SharedFrame,
-        begun: u64,
-    ) -> Result<Attempt, Fault> {
+    fn try_bulk(self: &Arc<Hub>, cell: &Arc<Cell>, bulky: &Bulky) -> Result<Attempt, Fault> {
+        let Bulky { main, target, room, id, .. } = bulky;
         if cell.state.lock().torn_down {
             return Ok(Attempt::Over(None));
         }
@@ -195,8 +233,12 @@ impl Hub {
             }
         }
         let now = self.clock.now();
-        if let Some(answer) = self.requests.answered(now, &(main.user.clone(), id.into())) {
+        if let Some(answer) = self.requests.answered(now, &(main.user.clone(), id.as_str().into())) {
             return Ok(Attempt::Over(Some(answer)));
+        }
+        if let Some(room) = room {
+            // One of them may have left it meanwhile.
+            self.signalled(main, room, Some(&format!("session:{}", target.name)))?;
         }
         let receiver = {
             let mut state = target.state.lock();
@@ -208,7 +250,7 @@ impl Hub {
             if takes_bulk { session } else { Some(target.clone()) }
         };
         let delivered = match &receiver {
-            Some(receiver) => self.put_bulk(receiver, main, id, message)?,
+            Some(receiver) => self.put_bulk(receiver, bulky)?,
             None => false,
         };
         if receiver.is_none_or(|r| r.bulk_of.is_some() && r.state.lock().core.link().is_none()) {
@@ -224,7 +266,7 @@ impl Hub {
         let patience = self.limits.resume_ms;
         // A receiver that failed others a while ago may do better now.
         let known = since.filter(|at| now < at.saturating_add(patience + IN_VAIN_MS));
-        let until = known.unwrap_or(now).min(begun).saturating_add(patience);
+        let until = known.unwrap_or(now).min(bulky.begun).saturating_add(patience);
         *since = Some(known.unwrap_or(now));
         if now >= until {
             return Err(Fault::new(Code::Timeout, "The receiver took nothing in time"));
@@ -233,24 +275,26 @@ impl Hub {
     }
 
     /// Puts it into the receiver's outbox, if it has room, and remembers that it was done. Of two that try at once one does.
-    fn put_bulk(
-        self: &Arc<Hub>,
-        receiver: &Arc<Cell>,
-        main: &Cell,
-        id: &str,
-        message: &SharedFrame,
-    ) -> Result<bool, Fault> {
+    fn put_bulk(self: &Arc<Hub>, receiver: &Arc<Cell>, bulky: &Bulky) -> Result<bool, Fault> {
         // A main session has more to carry.
         let (bytes_max, bulk) = (self.limits.bulk_bytes_max, receiver.bulk_of.is_some());
         let bytes_max = if bulk { bytes_max } else { self.limits.outbox_bytes_max / 4 };
-        let message = self.fitting(message.clone())?;
-        let put = self.requests.deliver_once(self.clock.now(), (main.user.clone(), id.into()), || {
-            let mut state = receiver.state.lock();
-            let fits = !state.torn_down && state.core.has_room(message.cost(), bytes_max);
-            fits && state.core.send(message).is_ok()
-        });
+        let message = self.fitting(bulky.message.clone())?;
+        let put = self.requests.deliver_once(
+            self.clock.now(),
+            (bulky.main.user.clone(), bulky.id.as_str().into()),
+            || {
+                let mut state = receiver.state.lock();
+                let fits = !state.torn_down && state.core.has_room(message.cost(), bytes_max);
+                fits && state.core.send(message).is_ok()
+            },
+        );
         // Also where it had no room: it is to acknowledge what it has.
         crate::turn::cell(receiver);
         Ok(put)
     }
+}
+
+fn nobody(to: &str) -> Fault {
+    Fault::new(Code::NotFound, format!("Nobody is {to:.300}"))
 }

@@ -36,6 +36,10 @@ pub struct Namespace {
     pub signal: bool,
     /// Sessions on that roster at most.
     pub peers_max: usize,
+    /// Whether the hub relays files between peers, as signals by their bulk sessions.
+    pub files: bool,
+    /// Bytes per second of such files that it takes from a session; 0: as many as come.
+    pub files_bytes_per_s: u64,
     /// Whether anybody may read the room's plain event stream without a token.
     pub public: bool,
 }
@@ -52,6 +56,8 @@ impl Default for Namespace {
             leave_delay_ms: 3_000,
             signal: true,
             peers_max: 64,
+            files: true,
+            files_bytes_per_s: 16 << 20,
             public: false,
         }
     }

@@ -179,13 +179,7 @@ impl Hub {
     /// Relays a signal from one session of a room to another one.
     pub(crate) fn signal(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame) -> Result<Value, Fault> {
         let name = room_of(frame)?;
-        self.room_for_signals(cell, name)?;
-        let Some(("session", to)) = frame.to.as_deref().and_then(|to| to.split_once(':')) else {
-            return Err(Fault::new(Code::BadRequest, "hub:signal needs a `to` that is session:…"));
-        };
-        let joined = |other: &Arc<Cell>| other.state.lock().rooms.get(name).is_some();
-        let target = self.session(to).filter(joined);
-        let target = target.ok_or_else(|| Fault::new(Code::NotFound, "No such session in the room"))?;
+        let target = self.signalled(cell, name, frame.to.as_deref())?;
         let mut signal = Frame::new("hub:signal").room(name);
         signal.from = Some(From::session(&cell.user, &cell.name));
         (signal.data, signal.payload) = (frame.data.clone(), frame.payload.clone());
@@ -193,6 +187,17 @@ impl Hub {
         turn::events_first(self, &target);
         self.send_to(&target, Arc::new(OutFrame::new(&signal)));
         Ok(json!({}))
+    }
+
+    /// Whom a signal is for, if both are in the room.
+    pub(crate) fn signalled(&self, cell: &Cell, room: &str, to: Option<&str>) -> Result<Arc<Cell>, Fault> {
+        self.room_for_signals(cell, room)?;
+        let Some(("session", to)) = to.and_then(|to| to.split_once(':')) else {
+            return Err(Fault::new(Code::BadRequest, "hub:signal needs a `to` that is session:…"));
+        };
+        let joined = |other: &Arc<Cell>| other.state.lock().rooms.get(room).is_some();
+        let target = self.session(to).filter(joined);
+        target.ok_or_else(|| Fault::new(Code::NotFound, "No such session in the room"))
     }
 
     /// The room, if this session may signal in it.
