@@ -189,6 +189,24 @@ test('who reloads is somebody new, and who leaves is gone', async () => {
   await leave();
 });
 
+test('of tabs that share a session, the one that came last is the peer', async () => {
+  const bob = await comes('Bob', 'tabs');
+  const options = { tabs: 'shared' };
+  const ada = await comes('Ada', 'tabs', { options });
+  await Promise.all([ada.reaches({ Bob: 'direct' }), bob.reaches({ Ada: 'direct' })]);
+  const second = await comes('Ada', 'tabs', { options, context: ada.page.context() });
+  assert.equal(await second.session(), await ada.session());
+  await Promise.all([second.reaches({ Bob: 'direct' }), bob.reaches({ Ada: 'direct' }), ada.reaches({})]);
+  assert.equal(await ada.ask(() => window.peer.peers.joined), false);
+  assert.deepEqual(await bob.ask(() => window.peer.peers.send('for one of you')), { delivered: 1 });
+  assert.deepEqual(await second.ask(() => window.peer.messages.map(({ data }) => data)), ['for one of you']);
+  assert.deepEqual(await ada.ask(() => window.peer.messages), []);
+  await ada.ask(() => window.peer.peers.join());
+  await Promise.all([ada.reaches({ Bob: 'direct' }), bob.reaches({ Ada: 'direct' }), second.reaches({})]);
+  for (const page of [ada, second, bob]) page.assertQuiet();
+  await leave();
+});
+
 test('signals reach members of the room only, and nonsense among them disturbs nobody', async () => {
   const ada = await comes('Ada', 'inside');
   const bob = await comes('Bob', 'inside');

@@ -7,12 +7,12 @@ export const PEER_FLAGS = ['--disable-features=WebRtcHideLocalIpsWithMdns', '--a
 
 /** A page in a browser of its own that is among the peers of a room, and counts the numbers that it hears. */
 export class PeerPage {
-  /** `peers`: options of `peers.join`; `options`: the SDK's. */
-  static async open(origin, { name, room, peers = {}, options = {}, flags = PEER_FLAGS, browser }) {
+  /** `peers`: options of `peers.join`; `options`: the SDK's; `context`: of a page that is open already, to be beside it. */
+  static async open(origin, { name, room, peers = {}, options = {}, flags = PEER_FLAGS, browser, context }) {
     const one = new PeerPage();
     one.name = name;
-    one.browser = browser ?? (await launch(flags));
-    one.page = await (await one.browser.newContext()).newPage();
+    one.browser = context?.browser() ?? browser ?? (await launch(flags));
+    one.page = await (context ?? (await one.browser.newContext())).newPage();
     one.wrong = [];
     one.page.on('pageerror', (error) => one.wrong.push(`${name}: ${error.stack ?? error.message}`));
     await one.page.goto(`${origin}/sdk/index.d.ts`);

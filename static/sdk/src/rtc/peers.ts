@@ -93,9 +93,14 @@ export class PeersFace implements Omit<Peers, 'on' | 'once' | 'off'> {
   private fitting(value: unknown): { data: unknown; bytes: number } {
     const { core, room } = this.mesh;
     const frame = { type: 'm', data: snapshot(value ?? null) };
-    let bytes = payloadBytes(frame);
-    if (!(frame.data instanceof Uint8Array)) frame.data = JSON.parse(JSON.stringify(frame.data) ?? 'null');
-    else bytes = Math.ceil(bytes / 3) * 4;
+    let bytes: number;
+    try {
+      bytes = payloadBytes(frame);
+      if (!(frame.data instanceof Uint8Array)) frame.data = JSON.parse(JSON.stringify(frame.data) ?? 'null');
+      else bytes = Math.ceil(bytes / 3) * 4;
+    } catch (error) {
+      throw new CrosspointError('bad_request', `the data has no JSON form: ${error}`);
+    }
     const max = core.frameBytesMax - AROUND_BYTES - 4 * room.name.length;
     if (bytes > max) throw new CrosspointError('limit_exceeded', `${bytes} bytes are more than a message may have (${max}): send it as a file`);
     return { data: frame.data, bytes };
