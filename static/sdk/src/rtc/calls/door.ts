@@ -32,7 +32,7 @@ export class CallsDoor implements Calls {
     readonly host: CallsHost,
   ) {
     this.emitter = new Emitter((error) => core.report(error));
-    this.once = (event, fn) => (this.listen(), this.emitter.once(event, fn));
+    this.once = (event, fn) => (this.listen(event), this.emitter.once(event, fn));
     this.off = (event, fn) => this.emitter.off(event, fn);
     core.emitter.on('message', (message) => {
       if (!message.type.startsWith('call.')) return;
@@ -46,7 +46,7 @@ export class CallsDoor implements Calls {
   }
 
   on<K extends keyof CallsEvents>(event: K, fn: (value: CallsEvents[K]) => void): () => void {
-    this.listen();
+    this.listen(event);
     return this.emitter.on(event, fn);
   }
 
@@ -67,7 +67,8 @@ export class CallsDoor implements Calls {
   }
 
   /** Whoever listens is there to be called. */
-  private listen(): void {
+  private listen(event: keyof CallsEvents): void {
+    if (event !== 'incoming') return;
     this.open().then((board) => board.listen(), (error) => this.core.report(error));
   }
 
