@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 mod http;
+mod ice;
 pub mod logs;
 mod ports;
 mod server;

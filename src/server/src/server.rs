@@ -8,6 +8,7 @@ use crate::http::conn::{self, Phase};
 use crate::http::stack::Front;
 use crate::http::tls::{self, TlsError};
 use crate::http::webtransport::WebTransport;
+use crate::ice::Ice;
 use crate::ports::Ports;
 use crosspoint_hub::{Authenticator, Hub, MemoryEngine};
 use std::io;
@@ -37,6 +38,9 @@ pub enum StartError {
     /// WebTransport can't start.
     #[error("`transports.webtransport`: {0}")]
     WebTransport(#[from] crosspoint_webtransport::StartError),
+    /// The address of STUN and TURN can't be used.
+    #[error("`ice.addr`: cannot use {0}: {1}; choose another address or end what uses it")]
+    Ice(SocketAddr, io::Error),
     /// The system has no randomness.
     #[error("the system has no randomness")]
     Random,
@@ -76,7 +80,9 @@ impl Server {
             Some(socket) => Some(WebTransport::start(&config, &hub, socket, addr.port()).await?),
             None => None,
         };
-        let app = App::new(&config, hub.clone(), gate, webtransport).map_err(|_| StartError::Random)?;
+        let ice = Ice::start(&config, &hub)?;
+        let app = App::new(&config, hub.clone(), gate, webtransport, ice);
+        let app = app.map_err(|_| StartError::Random)?;
         let app = Arc::new(app);
         let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config.http));
         let connections_max =
@@ -116,6 +122,11 @@ impl Running {
         Some((webtransport.endpoint.addr(), webtransport.endpoint.certificate_hashes()))
     }
 
+    /// Where STUN and TURN listen, if they do.
+    pub fn ice(&self) -> Option<SocketAddr> {
+        self.app.ice.addr()
+    }
+
     /// Takes no new clients and lets those here move away, at most `shutdown.drain_ms`, to `drain.address` if there is one. Requests are
     /// still answered.
     pub async fn drain(&self) {
@@ -129,6 +140,7 @@ impl Running {
         if let Some(webtransport) = &self.app.webtransport {
             webtransport.endpoint.close().await;
         }
+        self.app.ice.close().await;
         // Fails only when the task was aborted, which nobody does.
         let _ = self.accepting.await;
         let all_ended = self.slots.acquire_many(self.connections_max);

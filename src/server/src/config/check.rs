@@ -12,6 +12,9 @@ const API_KEY_BYTES_MIN: usize = 16;
 /// hyper's smallest read buffer.
 const HEADER_BYTES_MIN: usize = 8192;
 
+/// Takes a key, what is wrong with its value, and what to do.
+pub(super) type Report<'a> = dyn FnMut(&str, String, &str) + 'a;
+
 pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors: &mut Vec<ConfigError>) {
     let mut fault = |key: &str, problem: String, fix: &str| {
         let place = sources.get(key).cloned().unwrap_or(Source::Default);
@@ -91,6 +94,8 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         let fix = "give the address that clients use, like https://hub.example.com:3001/webtransport";
         fault("transports.webtransport.url", "does not begin with https://".into(), fix);
     }
+
+    super::ice::check(config, &mut fault);
 
     let mut prefixes = BTreeSet::new();
     if let Some(twice) = config.namespaces.iter().find(|n| !prefixes.insert(&n.prefix)) {

@@ -54,6 +54,8 @@ pub fn load(inputs: &Inputs) -> Result<Config, ConfigErrors> {
         let webtransport = &mut merged.config.transports.webtransport;
         (webtransport.enabled, webtransport.assumed) = (true, true);
     }
+    let Merge { config, sources, .. } = &mut merged;
+    config.assume_ice(|key| sources.contains_key(key));
     // A value that could not be read would only cause follow-up errors.
     if errors.is_empty() {
         check::check(&merged.config, &merged.sources, &mut errors);

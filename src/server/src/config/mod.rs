@@ -3,6 +3,7 @@
 
 mod check;
 mod error;
+mod ice;
 mod layer;
 mod load;
 mod origin;
@@ -12,12 +13,13 @@ mod transports;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors, Source};
+pub use ice::{Coturn, Ice, StaticServer, Turn};
 pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};
 pub use transports::{Transports, WebTransport};
-pub use value::{HubUrl, LogFormat, LogLevel, Net, Secret};
+pub use value::{HubUrl, IceUrl, LogFormat, LogLevel, Net, Secret};
 
 use crosspoint_core::negotiate::deadline_ms;
 use crosspoint_core::{Limits, Transport};
@@ -55,6 +57,8 @@ pub struct Config {
     pub drain: DrainSettings,
     /// Transports that can be switched.
     pub transports: Transports,
+    /// STUN and TURN.
+    pub ice: Ice,
     /// Bounds of the hub.
     pub limits: Limits,
     /// What holds for rooms by their names' beginnings.

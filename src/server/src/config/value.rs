@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use tracing_subscriber::filter::Targets;
 
 /// The longest address of a hub.
@@ -82,11 +82,69 @@ impl<'de> Deserialize<'de> for HubUrl {
     }
 }
 
+/// The address of a STUN or TURN server (RFC 7064, RFC 7065): `stun:host:3478`, `turn:host:3478?transport=udp`, `turns:host:5349`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IceUrl(String);
+
+impl IceUrl {
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<IceUrl> {
+        let (scheme, rest) = text.split_once(':')?;
+        let (host, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let relays = matches!(scheme, "turn" | "turns");
+        let query_fits = if relays {
+            matches!(query, "" | "transport=udp" | "transport=tcp")
+        } else {
+            !rest.contains('?')
+        };
+        let fits = (relays || matches!(scheme, "stun" | "stuns"))
+            && query_fits
+            && host.parse::<http::uri::Authority>().is_ok_and(|a| {
+                !a.host().is_empty() && (a.host().len() == a.as_str().len() || a.port_u16().is_some())
+            })
+            && !host.contains('@')
+            && text.len() <= HUB_URL_BYTES_MAX;
+        fits.then(|| IceUrl(text.into()))
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it needs credentials.
+    pub fn is_turn(&self) -> bool {
+        self.0.starts_with("turn")
+    }
+}
+
+impl<'de> Deserialize<'de> for IceUrl {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<IceUrl, D::Error> {
+        let text = String::deserialize(d)?;
+        IceUrl::parse(&text).ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "`{text:.200}` is not the address of a STUN or TURN server, like turn:turn.example.com:3478?transport=udp"
+            ))
+        })
+    }
+}
+
 /// An address or a network, such as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Net(IpNet);
 
 impl Net {
+    /// This machine.
+    pub fn loopback() -> Vec<Net> {
+        let nets = [(IpAddr::from([127, 0, 0, 0]), 8), (Ipv6Addr::LOCALHOST.into(), 128)];
+        nets.into_iter().filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok()).map(Net).collect()
+    }
+
+    /// The same for other crates.
+    pub fn net(&self) -> IpNet {
+        self.0
+    }
+
     /// Whether the address belongs to it. IPv4 addresses mapped into IPv6 count as IPv4.
     pub fn contains(&self, addr: IpAddr) -> bool {
         self.0.contains(&addr.to_canonical())
@@ -161,4 +219,41 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_ice_servers_are_those_of_the_rfcs() {
+        for good in [
+            "stun:stun.example.com",
+            "stun:192.0.2.1:3478",
+            "stuns:h:5349",
+            "turn:h",
+            "turn:[2001:db8::1]:3478",
+            "turn:h:3478?transport=udp",
+            "turns:h:443?transport=tcp",
+        ] {
+            assert!(IceUrl::parse(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "turn:",
+            "turn",
+            "stun:h?transport=udp",
+            "turn:h?transport=sctp",
+            "turn:h?x",
+            "turn://h",
+            "turn:u@h",
+            "turn:h:port",
+            "turn:a b",
+            "https://h",
+            "turn:h/path",
+            "TURN:h",
+        ] {
+            assert!(IceUrl::parse(bad).is_none(), "{bad}");
+        }
+    }
 }

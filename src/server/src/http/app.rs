@@ -6,6 +6,7 @@ use super::origin::Policy;
 use super::webtransport::WebTransport;
 use crate::auth::ApiKeys;
 use crate::config::{Config, Net};
+use crate::ice::Ice;
 use crosspoint_core::negotiate::{self, Offer};
 use crosspoint_core::{Acceptor, Transport};
 use crosspoint_hub::{Authenticator, Drain, Hub};
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) websocket: crosspoint_websocket::Config,
     pub(crate) sse: Sse,
     pub(crate) webtransport: Option<WebTransport>,
+    pub(crate) ice: Ice,
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) keys: ApiKeys,
     /// Nobody needs an API key where anybody may do anything.
@@ -48,6 +50,7 @@ impl App {
         hub: Arc<Hub>,
         auth: Arc<dyn Authenticator>,
         webtransport: Option<WebTransport>,
+        ice: Ice,
     ) -> Result<App, ring::error::Unspecified> {
         let acceptor = hub.acceptor();
         let limits = hub.limits().clone();
@@ -57,6 +60,7 @@ impl App {
             websocket: crosspoint_websocket::Config::new(limits.frame_bytes_max),
             sse: Sse::new(acceptor.clone(), sse),
             webtransport,
+            ice,
             hub,
             acceptor,
             auth,

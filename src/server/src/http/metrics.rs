@@ -4,6 +4,7 @@ mod text;
 mod transports;
 
 use super::app::App;
+use super::ice;
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::webtransport;
@@ -54,6 +55,7 @@ pub(super) fn metrics(app: &App) -> Reply {
         }
     }
     webtransport::metrics(app, &mut out);
+    ice::metrics(app, &mut out);
     let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     out.single("tasks", "gauge", "Tasks of the process now", tasks);
     let http = &app.counters;

@@ -9,6 +9,7 @@ mod caller;
 pub(crate) mod conn;
 pub(crate) mod drain;
 mod files;
+mod ice;
 mod links;
 mod metrics;
 mod negotiate;

@@ -6,6 +6,7 @@ use super::reply::{self, Reply};
 use crosspoint_core::limits::ClientLimits;
 use crosspoint_core::negotiate::{Failed, Ranking, rank};
 use crosspoint_core::{Code, Fault, LinkInfo, Raw, VERSION};
+use crosspoint_hub::Ice;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,8 @@ struct Answer {
     limits: ClientLimits,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<String>,
+    #[serde(flatten)]
+    ice: Ice,
 }
 
 /// Answers a negotiation; `host` is the name that the client knows the hub by.
@@ -63,6 +66,7 @@ async fn answer(app: &App, info: LinkInfo, host: Option<String>, body: Incoming)
         None => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
     };
     let limits = app.hub.limits();
+    let ice = app.hub.ice(&grant);
     let ranking = rank(&grant.user, &ask.transports, &ask.failed, &app.negotiation(host.as_deref()));
     Ok(Answer {
         version: VERSION,
@@ -72,5 +76,6 @@ async fn answer(app: &App, info: LinkInfo, host: Option<String>, body: Incoming)
         heartbeat_ms: limits.heartbeat_ms,
         limits: limits.for_client(),
         network: info.remote.map(|address| app.networks.name(address)),
+        ice,
     })
 }
