@@ -4,7 +4,7 @@ import type { Clock } from './clock.js';
 import { CrosspointError } from './codes.js';
 import { Connector, type Connected, type ConnectorHooks } from './connector.js';
 import { Directory } from './directory.js';
-import { Driver, type LinkMaker } from './driver.js';
+import { Driver, runtime, type LinkMaker } from './driver.js';
 import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
 import { Crowd } from './links/crowd.js';
@@ -12,7 +12,7 @@ import type { Pace as LinkPace, TransportName } from './links/link.js';
 import { defaultStore, NetworkMemory } from './memory.js';
 import { Metrics } from './metrics.js';
 import { Moves } from './moves.js';
-import { baseUrl, type Family } from './negotiate.js';
+import { baseUrl } from './negotiate.js';
 import { pageNow, watchPage, type PageHooks } from './page.js';
 import { openOutbox } from './offline/index.js';
 import { queueFull, type Outbox } from './offline/outbox.js';
@@ -99,9 +99,8 @@ export class Core {
     });
     this.ready.catch(() => {});
     const fetchFn: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
-    const Socket = options.WebSocket ?? (typeof WebSocket === 'undefined' ? undefined : WebSocket);
-    const Session = options.WebTransport ?? (typeof WebTransport === 'undefined' ? undefined : WebTransport);
-    const families: Family[] = [...(Session ? ['webtransport' as const] : []), ...(Socket ? ['websocket' as const] : []), 'sse'];
+    const { WebSocket: Socket, WebTransport: Session, RTCPeerConnection: Peer } = runtime(options);
+    const families = (['webtransport', 'websocket', 'sse', 'webrtc'] as const).filter((_, i) => [Session, Socket, true, Peer][i]);
     const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.allowed = new Allowed(options.transports ?? families, options.ssePoll ?? 'auto');
     this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
@@ -119,7 +118,7 @@ export class Core {
           else this.emitter.emit('error', error);
         },
       },
-      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1, bytesMax: Infinity } },
+      { clock, fetch: fetchFn, WebSocket: Socket, WebTransport: Session, RTCPeerConnection: Peer, crowd: new Crowd(clock), postBytesMax: () => this.postBytesMax, pace: () => this.pace(), posts: { factor: 1, bytesMax: Infinity } },
       maker,
     );
     this.beats = new Beats(clock, (beat_ms) => this.driver.input({ op: 'pace', beat_ms }));

@@ -3,6 +3,7 @@ import { CrosspointError } from './codes.js';
 import type { Frame } from './frame.js';
 import type { Link, LinkContext, TransportName, Way } from './links/link.js';
 import { SsePollLink, SseStreamLink } from './links/sse.js';
+import { WebRtcLink } from './links/webrtc.js';
 import { WebSocketLink } from './links/websocket.js';
 import { WebTransportLink } from './links/webtransport.js';
 import { Machine } from './session/machine.js';
@@ -27,13 +28,27 @@ export interface Target {
   url: string;
   /** Certificates that are trusted besides, by their SHA-256 hashes in base64. */
   hashes: string[];
+  ice?: RTCIceServer[] | undefined;
+}
+
+type Makers = Pick<LinkContext, 'WebSocket' | 'WebTransport' | 'RTCPeerConnection'>;
+
+/** What the application gives, else this runtime has. */
+export function runtime(given: Partial<Makers>): Makers {
+  const { WebSocket, WebTransport, RTCPeerConnection } = globalThis as Makers;
+  return {
+    WebSocket: given.WebSocket ?? WebSocket,
+    WebTransport: given.WebTransport ?? WebTransport,
+    RTCPeerConnection: given.RTCPeerConnection ?? RTCPeerConnection,
+  };
 }
 
 export type LinkMaker = (target: Target, context: LinkContext) => Link;
 
-export const makeLink: LinkMaker = ({ transport, url, hashes }, context) => {
+export const makeLink: LinkMaker = ({ transport, url, hashes, ice }, context) => {
   if (transport === 'websocket') return new WebSocketLink(url, context);
   if (transport === 'webtransport') return new WebTransportLink(url, context, hashes);
+  if (transport === 'webrtc') return new WebRtcLink(url, context, ice ?? []);
   return transport === 'sse' ? new SseStreamLink(url, context) : new SsePollLink(url, context);
 };
 

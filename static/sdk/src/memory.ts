@@ -68,7 +68,7 @@ export class NetworkMemory {
 
   /** For the negotiation. A stream that fails says nothing of polls, so nothing of `sse`. */
   report(): Failed[] {
-    return (['websocket', 'webtransport'] as const).flatMap((transport) => {
+    return (['websocket', 'webtransport', 'webrtc'] as const).flatMap((transport) => {
       const failure = this.now.failed[transport];
       if (!failure || !this.isSuspect(transport)) return [];
       const [code, at] = failure;

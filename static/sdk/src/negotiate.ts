@@ -6,9 +6,9 @@ import { VERSION } from './version.js';
 export const CLIENT = { name: 'crosspoint-js', version: VERSION };
 
 /** A transport family as negotiation names it. */
-export type Family = 'websocket' | 'sse' | 'webtransport';
+export type Family = 'websocket' | 'sse' | 'webtransport' | 'webrtc';
 
-const FAMILIES: readonly unknown[] = ['websocket', 'sse', 'webtransport'] satisfies Family[];
+const FAMILIES: readonly unknown[] = ['websocket', 'sse', 'webtransport', 'webrtc'] satisfies Family[];
 
 export interface Offer {
   name: Family;
@@ -18,6 +18,8 @@ export interface Offer {
   /** Better than others where it works, which it doesn't everywhere. */
   upgrade: boolean;
   hashes: string[];
+  /** What WebRTC may find paths by. */
+  ice?: RTCIceServer[];
 }
 
 export interface Failed {
@@ -110,6 +112,7 @@ function read(answer: unknown, began: number, now: number): Negotiated {
       deadline_ms: number(o.deadline_ms, 4_000),
       upgrade: o.upgrade === true,
       hashes: strings(o.certificate_hashes),
+      ice: o.name === 'webrtc' && Array.isArray(a.ice_servers) ? (a.ice_servers as RTCIceServer[]) : [],
     })),
     postBytesMax: number(limits.post_bytes_max, 0) || null,
     frameBytesMax: number(limits.frame_bytes_max, 0) || null,

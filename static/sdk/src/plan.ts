@@ -13,6 +13,7 @@ export interface Candidate {
   upgrade: boolean;
   /** Hashes of certificates to trust. */
   hashes: string[];
+  ice?: RTCIceServer[] | undefined;
 }
 
 /** Where the hub says nothing. */
@@ -31,8 +32,8 @@ export function candidatesOf(base: string, offers: Offer[], deadlineMaxMs: numbe
     const url = addressOf(base, offer);
     const deadlineMs = Math.min(offer.deadline_ms, deadlineMaxMs);
     const gap = offer.head_start_ms - (offers[i - 1]?.head_start_ms ?? 0);
-    const { upgrade, hashes } = offer;
-    const one = { url, headStartMs: gap > 0 ? gap : HEAD_START_MS, deadlineMs, upgrade, hashes };
+    const { upgrade, hashes, ice } = offer;
+    const one = { url, headStartMs: gap > 0 ? gap : HEAD_START_MS, deadlineMs, upgrade, hashes, ice };
     if (offer.name !== 'sse') return [{ ...one, transport: offer.name }];
     return [
       { ...one, transport: 'sse' },

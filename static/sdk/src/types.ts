@@ -16,7 +16,7 @@ export interface Options {
   /** What others see of me in presence; dev mode only, else the token says it. */
   info?: object;
   /** Transports that may be used. Default: all this runtime can do. */
-  transports?: ('websocket' | 'sse' | 'webtransport')[];
+  transports?: ('websocket' | 'sse' | 'webtransport' | 'webrtc')[];
   /** Whether SSE may or must end each answer after a batch. Default `auto`: where a stream doesn't get through. */
   ssePoll?: 'auto' | 'always' | 'never';
   /** Looks for a better transport in the background and moves there. Default true. */
@@ -44,7 +44,7 @@ export interface Options {
   WebSocket?: typeof WebSocket;
   /** Default: the runtime's, if it has one. */
   WebTransport?: typeof WebTransport;
-  /** For peers. Default: the runtime's, if it has one; without, they are reached through the hub. */
+  /** For peers and the transport `webrtc`. Default: the runtime's, if it has one; without, they are reached through the hub. */
   RTCPeerConnection?: typeof RTCPeerConnection;
 }
 

@@ -4,7 +4,7 @@ import type { Frame } from '../frame.js';
 import type { Crowd } from './crowd.js';
 
 /** A way to carry a session; `sse-poll` is SSE whose answers end after each batch. */
-export type TransportName = 'websocket' | 'sse' | 'sse-poll' | 'webtransport';
+export type TransportName = 'websocket' | 'sse' | 'sse-poll' | 'webtransport' | 'webrtc';
 
 /** How a frame travelled: on an ordered stream, as a datagram, which may be lost, or by the bulk session's link. */
 export type Way = 'stream' | 'datagram' | 'bulk';
@@ -49,6 +49,7 @@ export interface LinkContext {
   fetch: typeof fetch;
   WebSocket: typeof WebSocket | undefined;
   WebTransport: typeof WebTransport | undefined;
+  RTCPeerConnection?: typeof RTCPeerConnection | undefined;
   events: LinkEvents;
   /** Largest POST body (bytes), as the hub last said. */
   postBytesMax(): number;
