@@ -40,8 +40,8 @@ const TYPES = ['index.d.ts', 'io/index.d.ts', 'io-server/index.d.ts', 'plain/ind
 
 const version = /'(.+)'/.exec(readFileSync(join(here, 'src/version.ts'), 'utf8'))[1];
 
-/** In a bundle: parts are fetched from beside it, and given the kit. */
-const loader = {
+/** In a bundle: parts are fetched from beside it, and given the kit. A script of another origin has to look up where it is. */
+const loader = (global) => ({
   name: 'loader',
   setup({ onLoad }) {
     onLoad({ filter: /\/src\/parts\.ts$/ }, ({ path }) => {
@@ -51,12 +51,18 @@ const loader = {
         const source = resolve(dirname(path), file.replace(/\.js$/, '.ts'));
         const part = Object.keys(PARTS).find((name) => join(here, PARTS[name]) === source);
         if (!part) throw new Error(`${file} is not among the PARTS`);
-        return `import('./${part}').then((part) => part.default(kit))`;
+        return `import(${global ? `beside('./${part}')` : `'./${part}'`}).then((part) => part.default(kit))`;
       });
-      return { contents: imports.join('') + kit + text, loader: 'ts', resolveDir: dirname(path) };
+      const beside = global ? BESIDE : '';
+      return { contents: imports.join('') + kit + beside + text, loader: 'ts', resolveDir: dirname(path) };
     });
   },
-};
+});
+
+const BESIDE = `
+const script = typeof document === 'object' ? (document.currentScript as HTMLScriptElement | null)?.src : undefined;
+const beside = (path: string) => (script ? new URL(path, script).href : path);
+`;
 
 /** In a part: what the kit has is taken from there. */
 const kitted = {
@@ -77,7 +83,7 @@ async function part(entry) {
   return `export default function(kit){${check}${text}return part}\n`;
 }
 
-async function bundle({ entry, globalName, global = globalName !== undefined, plugins = [loader] }) {
+async function bundle({ entry, globalName, global = globalName !== undefined, plugins = [loader(global)] }) {
   const built = await build({
     absWorkingDir: here,
     entryPoints: [entry],

@@ -68,3 +68,46 @@ test('Firefox: moves up to WebTransport by itself, and a cut link comes back', a
   assert.equal(await tabs[0].session(), session);
   await complete(tabs);
 });
+
+test('Firefox: bulk beside the numbers, on WebTransport and WebSocket', async () => {
+  for (const transport of ['webtransport', 'websocket']) {
+    const tabs = await pair(`bulk-${transport}`, transport === 'websocket' ? { transports: ['websocket'] } : {});
+    const [ada, bob] = tabs;
+    for (const tab of tabs) await onTransport(tab, transport);
+    await Promise.all(tabs.map((tab) => tab.start(RATE)));
+    await bob.ask(() => {
+      window.numbers = [];
+      window.tab.client.on('message', ({ data, bulk }) => bulk && window.numbers.push(new DataView(data.buffer, data.byteOffset).getUint32(0)));
+    });
+    await ada.ask(async (session) => {
+      const part = (n) => {
+        const bytes = new Uint8Array(32_000);
+        new DataView(bytes.buffer).setUint32(0, n);
+        return bytes;
+      };
+      await Promise.all(Array.from({ length: 150 }, (_, n) => window.tab.client.sendBulk(`session:${session}`, 'part', part(n))));
+    }, await bob.session());
+    const came = () => bob.ask(() => window.numbers);
+    await until(async () => (await came()).length >= 150, () => bob.story('has all parts'));
+    assert.deepEqual(await came(), Array.from({ length: 150 }, (_, n) => n));
+    await Promise.all([ada.hears('bob'), bob.hears('ada')]);
+    await complete(tabs);
+  }
+});
+
+test('Firefox: a script of another origin finds its parts', async () => {
+  const page = await browser.newPage();
+  await page.goto(`${hub.origin}/healthz`);
+  await page.addScriptTag({ url: `${hub.origin.replace('127.0.0.1', 'localhost')}/sdk/crosspoint.global.js` });
+  const answer = await page.evaluate(async () => {
+    const client = window.Crosspoint.connect(location.origin, { user: 'eve', tabs: 'shared' });
+    const errors = [];
+    client.on('error', ({ message }) => errors.push(message));
+    await client.ready();
+    const { delivered } = await client.sendBulk(`session:${client.session}`, 'part', 1);
+    client.close();
+    return { delivered, errors };
+  });
+  assert.deepEqual(answer, { delivered: 1, errors: [] });
+  await page.close();
+});

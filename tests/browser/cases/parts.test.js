@@ -5,17 +5,18 @@ import { until } from '../lib/process.js';
 import { scene } from '../lib/scene.js';
 
 const stage = scene();
-const HOW = ['module', 'global'];
+const HOW = ['module', 'global', 'global of another origin'];
 
 /** A page that does all at once that may come before the parts of the SDK: by the module, or by a script of an older kind. */
 async function begin(context, how, user) {
   const page = await context.newPage();
   await page.goto(`${stage.hub.origin}/healthz`);
   if (how === 'global') await page.addScriptTag({ url: '/sdk/crosspoint.global.js' });
+  if (how === 'global of another origin') await page.addScriptTag({ url: `${stage.hub.origin.replace('127.0.0.1', 'localhost')}/sdk/crosspoint.global.js` });
   await page.evaluate(async ({ how, user }) => {
-    const { connect } = how === 'global' ? window.Crosspoint : await import('/sdk/crosspoint.js');
+    const { connect } = how !== 'module' ? window.Crosspoint : await import('/sdk/crosspoint.js');
     const client = connect(location.origin, { user, tabs: 'shared', offline: { store: 'indexeddb' }, backoff: { max_ms: 300 } });
-    const room = client.room(`parts-${how}`);
+    const room = client.room(`parts-${how.replaceAll(' ', '-')}`);
     Object.assign(window, { client, room, errors: [], got: [], joined: false });
     client.on('error', ({ code, message }) => window.errors.push([code, message]));
     client.onRequest('sum', ({ a, b }) => a + b);
