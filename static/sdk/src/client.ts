@@ -119,7 +119,7 @@ export class ClientImpl implements Client {
         volatile: (frame) => this.fire(frame),
         position: () => core.driver.machine.position(name),
         report: (error) => core.report(error),
-        near: (room) => new Near(core, room, () => this.calls),
+        near: (room) => new Near(core, room, () => this.calls, { send: (frame, signal) => this.carryBulk(frame, signal), bytesMax: () => this.bulkBytesMax }),
       }));
       this.rooms.set(name, room);
     }

@@ -57,6 +57,8 @@ export class Core {
   readonly pending: Pending;
   readonly outbox: Outbox;
   readonly ready: Promise<void>;
+  /** The hub's address. */
+  readonly base: string;
   readonly requestTimeoutMs: number;
   readonly tokens: Tokens;
   readonly driver: Driver;
@@ -89,6 +91,7 @@ export class Core {
     /** Binds this client to those of other tabs. */
     readonly tie: Tie | null = null,
   ) {
+    this.base = baseUrl(url);
     this.pending = new Pending(clock);
     const wrap = (hooks: ConnectorHooks) => tie?.connectorHooks(hooks) ?? hooks;
     const page = (hooks: PageHooks) => tie?.pageHooks(hooks) ?? hooks;
@@ -122,7 +125,7 @@ export class Core {
       maker,
     );
     this.beats = new Beats(clock, (beat_ms) => this.driver.input({ op: 'pace', beat_ms }));
-    this.outbox = openOutbox(baseUrl(url), options, this.queueMax, clock, {
+    this.outbox = openOutbox(this.base, options, this.queueMax, clock, {
       pending: this.pending,
       emitter: this.emitter,
       machine: this.driver.machine,
@@ -139,7 +142,7 @@ export class Core {
     const { user, info, redirect = true } = options;
     const memory = new NetworkMemory(clock, options.networkMemory === false ? null : defaultStore());
     const reputation = new Reputation(clock);
-    const base = baseUrl(url);
+    const { base } = this;
     const directory = new Directory(
       { base, user, info, fetch: fetchFn, families, connectTimeoutMs, redirect },
       clock,

@@ -1,3 +1,4 @@
+import type { BulkFrame, Delivered } from './bulk/bulk.js';
 import type { Core } from './core.js';
 import { Emitter } from './emitter.js';
 import type { Frame } from './frame.js';
@@ -9,9 +10,15 @@ import type { CallsDoor } from './rtc/calls/door.js';
 const EARLY_MAX = 1_024;
 
 /** What of a room is loaded when it is first used, as it looks before. */
-const FACES = { call: { joined: false, audio: false, video: false, stream: null, list: [] }, peers: { joined: false, list: [] } };
+const FACES = { call: { joined: false, audio: false, video: false, stream: null, list: [] }, files: { list: [] }, peers: { joined: false, list: [] } };
 
 export type FaceName = keyof typeof FACES;
+
+/** Sends in bulk, as a client does. */
+export interface BulkWay {
+  send(frame: BulkFrame, signal?: AbortSignal): Promise<Delivered>;
+  bytesMax(): number;
+}
 
 /** What is behind the faces of a room. */
 export interface Rtc {
@@ -33,6 +40,7 @@ export class Near {
     private readonly core: Core,
     private readonly room: RoomImpl,
     private readonly calls: () => CallsDoor,
+    private readonly bulk: BulkWay,
   ) {
     for (const name of Object.keys(FACES) as FaceName[]) this.emitters[name] = new Emitter((error) => core.report(error));
   }
@@ -76,7 +84,7 @@ export class Near {
   private load(): Promise<Rtc> {
     this.loading ??= load('rtc').then(
       ({ open }) => {
-        this.rtc = open(this.core, this.room, this.emitters, this.calls);
+        this.rtc = open(this.core, this.room, this.emitters, this.calls, this.bulk);
         for (const frame of this.early.splice(0)) this.rtc.take(frame);
         return this.rtc;
       },

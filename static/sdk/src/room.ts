@@ -4,6 +4,7 @@ import type { FaceName, Near } from './near.js';
 import type { Keep } from './offline/kept.js';
 import type { PublishImpl } from './publish.js';
 import type { Call } from './rtc/calls/types.js';
+import type { Files } from './rtc/files/types.js';
 import type { Peers } from './rtc/types.js';
 import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
 
@@ -47,6 +48,10 @@ export class RoomImpl implements Room {
 
   get call(): Call {
     return this.face('call');
+  }
+
+  get files(): Files {
+    return this.face('files');
   }
 
   get peers(): Peers {

@@ -3,9 +3,11 @@ import type { CrosspointError } from './codes.js';
 import type { Frame, Sender } from './frame.js';
 import type { TransportName, Way } from './links/link.js';
 import type { Call, Calls } from './rtc/calls/types.js';
+import type { Files } from './rtc/files/types.js';
 import type { Peers } from './rtc/types.js';
 
 export type * from './rtc/calls/types.js';
+export type * from './rtc/files/types.js';
 export type * from './rtc/types.js';
 
 export interface Options {
@@ -303,6 +305,8 @@ export interface Room {
   readonly call: Call;
   /** Straight from browser to browser where that works (docs/peers.md). */
   readonly peers: Peers;
+  /** Files of any size, to and from these peers (docs/files.md). */
+  readonly files: Files;
   join(): Promise<JoinResult>;
   leave(): Promise<void>;
   /** `keep: false`: a reload forgets it, even if there is a store (`Options.offline`). */

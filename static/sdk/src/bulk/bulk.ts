@@ -198,7 +198,7 @@ export class Bulk {
     this.busy();
     if (frame.type === 'hub:reply') this.jobs.settle(frame.id, frame.data as Delivered);
     else if (frame.type === 'hub:error') this.jobs.fail(frame.id ?? '', CrosspointError.from(frame.data));
-    this.tell(frame.type.startsWith('hub:') ? null : frame);
+    this.tell(frame.type.startsWith('hub:') && frame.type !== 'hub:signal' ? null : frame);
   }
 
   private tell(message: Frame | null): void {

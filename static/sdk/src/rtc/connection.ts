@@ -175,10 +175,15 @@ export class Connection {
 
   private async mend(): Promise<void> {
     const { pc } = this;
+    if (await this.configured(pc)) pc!.restartIce();
+  }
+
+  /** Candidates that are gathered from now on come from the servers that are good now. */
+  private async configured(pc: RTCPeerConnection | null): Promise<boolean> {
     const config = await this.hooks.config();
-    if (!pc || pc !== this.pc || pc.signalingState === 'closed') return;
+    if (!pc || pc !== this.pc || pc.signalingState === 'closed') return false;
     pc.setConfiguration({ ...pc.getConfiguration(), ...config });
-    pc.restartIce();
+    return true;
   }
 
   private async renew(g: number): Promise<void> {
@@ -196,6 +201,7 @@ export class Connection {
     pc.onconnectionstatechange = here(() => this.changed(pc.connectionState));
     pc.ondatachannel = here(({ channel }: RTCDataChannelEvent) => {
       this.channels += 1;
+      channel.addEventListener('close', () => this.pc === pc && (this.channels -= 1));
       if (this.channels > CHANNELS_MAX) channel.close();
       else this.events.emit('channel', channel);
     });
@@ -257,7 +263,7 @@ export class Connection {
       await this.renew(g);
     }
     const { pc } = this;
-    if (!pc || g !== this.g) return;
+    if (!pc || g !== this.g || (offered && !(await this.configured(pc)))) return;
     const collides = offered && (this.making || pc.signalingState !== 'stable');
     this.ignoring = !this.polite && collides;
     if (this.ignoring || (!offered && pc.signalingState !== 'have-local-offer')) return;

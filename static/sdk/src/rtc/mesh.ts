@@ -36,6 +36,8 @@ export class Mesh {
   joined = false;
   readonly links = new Map<string, PeerLink>();
   readonly events: Emitter<MeshEvents>;
+  /** Takes what a peer sent in bulk. */
+  onPiece: (link: PeerLink, data: unknown) => void = () => {};
   private options: PeersOptions = {};
   private readonly state: Record<string, unknown> = {};
   private readonly handlers = new Map<string, Handler>();
@@ -111,10 +113,12 @@ export class Mesh {
     if (!connection.wanted && this.connected < MOST) link.want();
   }
 
-  take({ type, from, data }: Frame): void {
+  take({ type, from, data, bulk }: Frame): void {
     if (!this.joined) return;
     if (type === 'hub:signal') {
-      this.links.get(from?.session ?? '')?.signalled(data);
+      const link = this.links.get(from?.session ?? '');
+      if (!bulk) link?.signalled(data);
+      else if (link) this.onPiece(link, data);
       return;
     }
     const { join, update, leave } = record(data) ?? {};
@@ -142,7 +146,10 @@ export class Mesh {
   private async enter(): Promise<void> {
     const { core, room, state, instance } = this;
     const { session } = core;
-    if (session !== this.session) this.seat.leave();
+    if (session !== this.session) {
+      this.seat.leave();
+      this.ice.forget(true);
+    }
     await this.seat.take();
     const frame = { type: 'hub:peers', room: room.name, data: { state: { ...state, i: instance } } };
     try {
@@ -252,6 +259,7 @@ export class Mesh {
 
   /** An attempt brought no path: others may have more luck. */
   private failed(link: PeerLink): void {
+    this.ice.forget();
     if (link.connection?.need || this.connected < this.max || !this.waiting().some(({ rests }) => !rests)) return;
     link.give();
     link.rests = true;

@@ -1,0 +1,129 @@
+import { CrosspointError } from '../../codes.js';
+import { bytesOf, noRoom, type Kept, type Leftover, type Manifest, type Store } from './store.js';
+
+const FOLDER = 'crosspoint-files';
+const MANIFEST = 'manifest';
+const FINISHED = 'finished';
+/** What nobody went on with for so long (ms) is removed. */
+const KEPT_MS = 7 * 24 * 3_600_000;
+
+/** Whether a page can keep files in the browser's own file system. */
+export function hasOpfs(): boolean {
+  return (
+    typeof navigator === 'object' &&
+    typeof navigator.storage?.getDirectory === 'function' &&
+    typeof navigator.locks?.request === 'function' &&
+    typeof FileSystemFileHandle === 'function' &&
+    'createWritable' in FileSystemFileHandle.prototype
+  );
+}
+
+/** In the origin's private file system: a folder per file, in it a file per piece. A piece is there as a whole or not at all. */
+export class OpfsStore implements Store {
+  async open(manifest: Manifest): Promise<Kept> {
+    const { t, size } = manifest;
+    const release = await lock(t);
+    if (!release) throw new CrosspointError('replaced', 'another tab has this file in hand');
+    try {
+      const root = await this.root();
+      const folder = await root.getDirectoryHandle(t, { create: true });
+      const segments = await segmentsIn(folder);
+      const { quota = Infinity, usage = 0 } = await navigator.storage.estimate();
+      if (size - bytesOf(segments) > quota - usage) throw noRoom(size);
+      await write(folder, MANIFEST, JSON.stringify(manifest));
+      return {
+        segments: () => segmentsIn(folder),
+        put: (index, bytes) => write(folder, String(index), bytes),
+        finish: () => write(folder, FINISHED, '1'),
+        remove: async () => {
+          await root.removeEntry(t, { recursive: true });
+          release();
+        },
+        release,
+      };
+    } catch (error) {
+      release();
+      throw (error as Error).name === 'QuotaExceededError' ? noRoom(size) : error;
+    }
+  }
+
+  async list(): Promise<Leftover[]> {
+    const root = await this.root();
+    const { held: locks = [] } = await navigator.locks.query();
+    const inHand = new Set(locks.map(({ name }) => name));
+    const left: Leftover[] = [];
+    for await (const [t, handle] of root as unknown as AsyncIterable<[string, FileSystemDirectoryHandle]>) {
+      if (inHand.has(lockOf(t))) continue;
+      const manifest = await manifestOf(handle);
+      if (manifest) left.push({ ...manifest, held: bytesOf(await segmentsIn(handle)) });
+      else await this.remove(root, t);
+    }
+    return left;
+  }
+
+  private async remove(root: FileSystemDirectoryHandle, t: string): Promise<void> {
+    const release = await lock(t);
+    if (!release) return;
+    try {
+      await root.removeEntry(t, { recursive: true });
+    } finally {
+      release();
+    }
+  }
+
+  private async root(): Promise<FileSystemDirectoryHandle> {
+    const root = await navigator.storage.getDirectory();
+    return root.getDirectoryHandle(FOLDER, { create: true });
+  }
+}
+
+/** `null`: it is of no use any more. */
+async function manifestOf(folder: FileSystemDirectoryHandle): Promise<Manifest | null> {
+  try {
+    if (await read(folder, FINISHED)) return null;
+    const manifest = JSON.parse((await (await read(folder, MANIFEST))?.text()) ?? 'null') as Manifest;
+    return manifest.since > Date.now() - KEPT_MS ? manifest : null;
+  } catch {
+    return null;
+  }
+}
+
+async function segmentsIn(folder: FileSystemDirectoryHandle): Promise<Blob[]> {
+  const segments: Blob[] = [];
+  for (;;) {
+    const file = await read(folder, String(segments.length));
+    // One that was never written has no bytes.
+    if (!file || file.size === 0) return segments;
+    segments.push(file);
+  }
+}
+
+async function read(folder: FileSystemDirectoryHandle, name: string): Promise<File | null> {
+  try {
+    return await (await folder.getFileHandle(name)).getFile();
+  } catch (error) {
+    if ((error as Error).name === 'NotFoundError') return null;
+    throw error;
+  }
+}
+
+async function write(folder: FileSystemDirectoryHandle, name: string, data: Uint8Array<ArrayBuffer> | string): Promise<void> {
+  const handle = await folder.getFileHandle(name, { create: true });
+  const stream = await handle.createWritable();
+  await stream.write(data);
+  await stream.close();
+}
+
+const lockOf = (t: string) => `crosspoint file ${t}`;
+
+/** Has a file for this page, until the returned function is called. `null`: another page has it. */
+function lock(t: string): Promise<(() => void) | null> {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(lockOf(t), { ifAvailable: true }, (got) => {
+        if (!got) return resolve(null);
+        return new Promise<void>((release) => resolve(release));
+      })
+      .catch(reject);
+  });
+}
