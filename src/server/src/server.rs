@@ -7,6 +7,7 @@ use crate::http::app::App;
 use crate::http::conn::{self, Phase};
 use crate::http::stack::Front;
 use crate::http::tls::{self, TlsError};
+use crate::http::webrtc::WebRtc;
 use crate::http::webtransport::WebTransport;
 use crate::ice::Ice;
 use crate::ports::Ports;
@@ -35,6 +36,12 @@ pub enum StartError {
         "`transports.webtransport.addr`: cannot use {0}/udp: {1}; choose another address or end what uses it"
     )]
     Udp(SocketAddr, io::Error),
+    /// A UDP address of WebRTC can't be used.
+    #[error("`transports.webrtc.addrs`: cannot use {0}/udp: {1}; choose another address or end what uses it")]
+    WebRtcUdp(SocketAddr, io::Error),
+    /// WebRTC can't start.
+    #[error("`transports.webrtc`: {0}")]
+    WebRtc(#[from] crosspoint_webrtc::StartError),
     /// WebTransport can't start.
     #[error("`transports.webtransport`: {0}")]
     WebTransport(#[from] crosspoint_webtransport::StartError),
@@ -75,13 +82,17 @@ impl Server {
         let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config).map_err(|_| StartError::Random)?);
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
         let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
-        let Ports { tcp: listener, addr, udp } = Ports::bind(&config).await?;
+        let Ports { tcp: listener, addr, udp, webrtc } = Ports::bind(&config).await?;
         let webtransport = match udp {
             Some(socket) => Some(WebTransport::start(&config, &hub, socket, addr.port()).await?),
             None => None,
         };
+        let webrtc = match webrtc.is_empty() {
+            true => None,
+            false => Some(WebRtc::start(&config, &hub, webrtc)?),
+        };
         let ice = Ice::start(&config, &hub)?;
-        let app = App::new(&config, hub.clone(), gate, webtransport, ice);
+        let app = App::new(&config, hub.clone(), gate, webtransport, webrtc, ice);
         let app = app.map_err(|_| StartError::Random)?;
         let app = Arc::new(app);
         let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config.http));
@@ -122,6 +133,11 @@ impl Running {
         Some((webtransport.endpoint.addr(), webtransport.endpoint.certificate_hashes()))
     }
 
+    /// Where WebRTC listens; nowhere if it isn't enabled.
+    pub fn webrtc(&self) -> &[SocketAddr] {
+        self.app.webrtc.as_ref().map_or(&[], |webrtc| webrtc.endpoint.addrs())
+    }
+
     /// Where STUN and TURN listen, if they do.
     pub fn ice(&self) -> Option<SocketAddr> {
         self.app.ice.addr()
@@ -139,6 +155,9 @@ impl Running {
         self.phase.send_replace(Phase::Closing);
         if let Some(webtransport) = &self.app.webtransport {
             webtransport.endpoint.close().await;
+        }
+        if let Some(webrtc) = &self.app.webrtc {
+            webrtc.endpoint.close().await;
         }
         self.app.ice.close().await;
         // Fails only when the task was aborted, which nobody does.

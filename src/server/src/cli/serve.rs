@@ -35,6 +35,9 @@ async fn run(config: Config) -> Result<(), Failure> {
     if let Some((addr, _)) = running.webtransport() {
         tracing::info!(%addr, "listening for WebTransport (UDP)");
     }
+    for addr in running.webrtc() {
+        tracing::info!(%addr, "listening for WebRTC (UDP)");
+    }
     if let Some(addr) = running.ice() {
         tracing::info!(%addr, "listening for STUN and TURN");
     }

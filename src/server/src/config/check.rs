@@ -97,6 +97,15 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
 
     super::ice::check(config, &mut fault);
 
+    let webrtc = &config.transports.webrtc;
+    if webrtc.rollout_percent > 100 {
+        fault("transports.webrtc.rollout_percent", "is above 100".into(), "give 0 to 100");
+    }
+    if webrtc.public_addresses.iter().any(|ip| ip.is_unspecified() || ip.is_multicast()) {
+        let fix = "give the addresses that clients reach the hub's UDP port at";
+        fault("transports.webrtc.public_addresses", "one is no host's address".into(), fix);
+    }
+
     let mut prefixes = BTreeSet::new();
     if let Some(twice) = config.namespaces.iter().find(|n| !prefixes.insert(&n.prefix)) {
         fault("namespaces", format!("two have the prefix `{}`", twice.prefix), "keep one of them");
@@ -135,6 +144,9 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         ("http.request_ms", http.request_ms),
         ("transports.webtransport.sessions_max", webtransport.sessions_max as u64),
         ("transports.webtransport.address_sessions_max", webtransport.address_sessions_max as u64),
+        ("transports.webrtc.peers_max", webrtc.peers_max as u64),
+        ("transports.webrtc.address_peers_max", webrtc.address_peers_max as u64),
+        ("transports.webrtc.address_offers_per_s", webrtc.address_offers_per_s.into()),
         ("limits.frame_bytes_max", limits.frame_bytes_max as u64),
         ("limits.bulk_frames_max", limits.bulk_frames_max as u64),
         ("limits.rooms_max", limits.rooms_max as u64),

@@ -54,6 +54,10 @@ pub fn load(inputs: &Inputs) -> Result<Config, ConfigErrors> {
         let webtransport = &mut merged.config.transports.webtransport;
         (webtransport.enabled, webtransport.assumed) = (true, true);
     }
+    if merged.config.is_open() && !merged.sources.contains_key("transports.webrtc.enabled") {
+        let webrtc = &mut merged.config.transports.webrtc;
+        (webrtc.enabled, webrtc.assumed) = (true, true);
+    }
     let Merge { config, sources, .. } = &mut merged;
     config.assume_ice(|key| sources.contains_key(key));
     // A value that could not be read would only cause follow-up errors.

@@ -18,7 +18,7 @@ pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};
-pub use transports::{Transports, WebTransport};
+pub use transports::{Transports, WebRtc, WebTransport};
 pub use value::{HubUrl, IceUrl, LogFormat, LogLevel, Net, Secret};
 
 use crosspoint_core::negotiate::deadline_ms;

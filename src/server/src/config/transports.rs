@@ -1,7 +1,7 @@
 //! `[transports]`: transports that can be switched.
 
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// `[transports]`
@@ -10,6 +10,33 @@ use std::path::{Path, PathBuf};
 pub struct Transports {
     /// WebTransport.
     pub webtransport: WebTransport,
+    /// WebRTC.
+    pub webrtc: WebRtc,
+}
+
+/// `[transports.webrtc]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebRtc {
+    /// Whether the hub offers it. In dev mode it does unless it is told not to.
+    pub enabled: bool,
+    /// Nobody asked for it: a port that is taken is no reason not to start.
+    #[serde(skip)]
+    pub assumed: bool,
+    /// UDP addresses and ports; where there are none, `listen.addr` with the next port.
+    pub addrs: Vec<SocketAddr>,
+    /// Addresses that clients are told instead.
+    pub public_addresses: Vec<IpAddr>,
+    /// Clients move up to it.
+    pub preferred: bool,
+    /// The share of users it is offered to, %.
+    pub rollout_percent: u8,
+    /// Peers at once.
+    pub peers_max: usize,
+    /// Peers of one address (of an IPv6 /64) at once.
+    pub address_peers_max: usize,
+    /// Offers per second that are answered to one address.
+    pub address_offers_per_s: u32,
 }
 
 /// `[transports.webtransport]`
@@ -65,6 +92,37 @@ impl Default for WebTransport {
             address_streams_per_s: 100,
             address_datagrams_per_s: 5_000,
         }
+    }
+}
+
+impl Default for WebRtc {
+    fn default() -> WebRtc {
+        WebRtc {
+            enabled: false,
+            assumed: false,
+            addrs: vec![],
+            public_addresses: vec![],
+            preferred: false,
+            rollout_percent: 100,
+            peers_max: 10_000,
+            address_peers_max: 500,
+            address_offers_per_s: 20,
+        }
+    }
+}
+
+impl WebRtc {
+    /// The addresses to listen on, beside a hub with this one.
+    pub(crate) fn addrs(&self, listen: SocketAddr) -> Vec<SocketAddr> {
+        if !self.addrs.is_empty() {
+            return self.addrs.clone();
+        }
+        let port = if listen.port() == 0 { 0 } else { listen.port().checked_add(1).unwrap_or(0) };
+        let addr = SocketAddr::new(listen.ip(), port);
+        // TCP takes both families there.
+        let also = (listen.is_ipv6() && listen.ip().is_unspecified())
+            .then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+        [addr].into_iter().chain(also).collect()
     }
 }
 

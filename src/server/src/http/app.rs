@@ -3,6 +3,7 @@
 use super::metrics::HttpCounters;
 use super::network::Networks;
 use super::origin::Policy;
+use super::webrtc::WebRtc;
 use super::webtransport::WebTransport;
 use crate::auth::ApiKeys;
 use crate::config::{Config, Net};
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) websocket: crosspoint_websocket::Config,
     pub(crate) sse: Sse,
     pub(crate) webtransport: Option<WebTransport>,
+    pub(crate) webrtc: Option<WebRtc>,
     pub(crate) ice: Ice,
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) keys: ApiKeys,
@@ -50,6 +52,7 @@ impl App {
         hub: Arc<Hub>,
         auth: Arc<dyn Authenticator>,
         webtransport: Option<WebTransport>,
+        webrtc: Option<WebRtc>,
         ice: Ice,
     ) -> Result<App, ring::error::Unspecified> {
         let acceptor = hub.acceptor();
@@ -60,6 +63,7 @@ impl App {
             websocket: crosspoint_websocket::Config::new(limits.frame_bytes_max),
             sse: Sse::new(acceptor.clone(), sse),
             webtransport,
+            webrtc,
             ice,
             hub,
             acceptor,
@@ -84,6 +88,7 @@ impl App {
     pub(crate) fn negotiation(&self, host: Option<&str>) -> negotiate::Policy {
         let mut policy = self.negotiation.clone();
         policy.offers.extend(self.webtransport.as_ref().map(|w| w.offer(host)));
+        policy.offers.extend(self.webrtc.as_ref().map(WebRtc::offer));
         policy
     }
 }

@@ -7,7 +7,7 @@ use super::app::App;
 use super::ice;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::webtransport;
+use super::{webrtc, webtransport};
 use http::StatusCode;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -56,6 +56,7 @@ pub(super) fn metrics(app: &App) -> Reply {
     }
     webtransport::metrics(app, &mut out);
     ice::metrics(app, &mut out);
+    webrtc::metrics(app, &mut out);
     let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     out.single("tasks", "gauge", "Tasks of the process now", tasks);
     let http = &app.counters;

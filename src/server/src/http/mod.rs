@@ -20,4 +20,5 @@ mod route;
 mod serve;
 pub(crate) mod stack;
 pub(crate) mod tls;
+pub(crate) mod webrtc;
 pub(crate) mod webtransport;

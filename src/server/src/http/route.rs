@@ -10,6 +10,8 @@ pub(crate) enum Route {
     SseOpen,
     SseLink(String),
     RoomStream(String),
+    WebRtcOpen,
+    WebRtcPeer(String),
     ApiPublish(String),
     ApiHistory(String),
     ApiPresence(String),
@@ -48,6 +50,8 @@ impl Route {
             ["sse"] => Route::SseOpen,
             ["sse", link] if !link.is_empty() => Route::SseLink(link.into()),
             ["rooms", room, "events"] if !room.is_empty() => Route::RoomStream(room.into()),
+            ["webrtc"] => Route::WebRtcOpen,
+            ["webrtc", peer] if !peer.is_empty() => Route::WebRtcPeer(peer.into()),
             ["api", "v1", ref rest @ ..] => Route::api(rest),
             ["healthz"] => Route::Health,
             ["readyz"] => Route::Ready,
@@ -79,9 +83,9 @@ impl Route {
     /// The methods it takes, as in an `Allow` header (without OPTIONS, which every address answers).
     pub(crate) fn methods(&self) -> &'static str {
         match self {
-            Route::Negotiate | Route::SseOpen | Route::SseLink(_) => "POST",
+            Route::Negotiate | Route::SseOpen | Route::SseLink(_) | Route::WebRtcOpen => "POST",
             Route::ApiPublish(_) | Route::ApiUser(_) | Route::ApiSessionEvents(_) => "POST",
-            Route::ApiSession(_) => "DELETE",
+            Route::ApiSession(_) | Route::WebRtcPeer(_) => "DELETE",
             Route::ApiDrain => "GET, HEAD, POST, DELETE",
             Route::WebSocket | Route::RoomStream(_) => "GET",
             _ => "GET, HEAD",
@@ -109,6 +113,7 @@ impl Route {
             Route::SseOpen => "sse",
             Route::SseLink(_) => "sse_uplink",
             Route::RoomStream(_) => "room_stream",
+            Route::WebRtcOpen | Route::WebRtcPeer(_) => "webrtc",
             Route::ApiPublish(_)
             | Route::ApiHistory(_)
             | Route::ApiPresence(_)
@@ -125,8 +130,18 @@ impl Route {
     }
 
     /// Every label.
-    pub(crate) const LABELS: [&'static str; 9] =
-        ["negotiate", "ws", "sse", "sse_uplink", "room_stream", "api", "operations", "files", "nowhere"];
+    pub(crate) const LABELS: [&'static str; 10] = [
+        "negotiate",
+        "ws",
+        "sse",
+        "sse_uplink",
+        "room_stream",
+        "webrtc",
+        "api",
+        "operations",
+        "files",
+        "nowhere",
+    ];
 }
 
 #[cfg(test)]
@@ -171,6 +186,8 @@ mod tests {
             "/metrics",
             "/nope",
             "/rooms/r/events",
+            "/webrtc",
+            "/webrtc/x",
             "/api/v1/rooms",
             "/api/v1/drain",
             "/api/v1/transports",

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::origin::{self, Standing};
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{api, files, links, metrics, negotiate};
+use super::{api, files, links, metrics, negotiate, webrtc};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -46,6 +46,11 @@ pub(super) async fn answer(app: &App, passed: Passed, peer: IpAddr, request: Req
             let (info, host) = (info(), origin::host(&request));
             negotiate::negotiate(app, info, host, request.into_body()).await
         }
+        Route::WebRtcOpen => {
+            let info = info();
+            webrtc::open(app, info, request).await
+        }
+        Route::WebRtcPeer(peer) => webrtc::close(app, &peer),
         Route::Health => reply::with(StatusCode::OK, "text/plain", "ok\n"),
         Route::Ready => match app.hub.takes_clients() {
             Ok(()) => reply::with(StatusCode::OK, "text/plain", "ready\n"),

@@ -147,7 +147,7 @@ service! { Guard<S>,
 service! { Deadline<S>,
     fn call(&mut self, request: Request<Incoming>) -> Future {
         let passed = request.extensions().get::<Passed>();
-        let bounded = passed.is_some_and(|p| p.route == Route::Negotiate || p.route.is_api());
+        let bounded = passed.is_some_and(|p| matches!(p.route, Route::Negotiate | Route::WebRtcOpen) || p.route.is_api());
         let answer = self.inner.call(request);
         if !bounded {
             return answer;

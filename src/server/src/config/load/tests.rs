@@ -1,5 +1,6 @@
 use super::*;
-use crate::config::{LogFormat, Mode, Secret, Transports, WebTransport};
+use crate::config::{LogFormat, Mode, Secret, Transports, WebRtc, WebTransport};
+use std::net::SocketAddr;
 
 fn file(text: &str) -> (tempfile::Guard, Inputs) {
     let guard = tempfile::write(text);
@@ -44,7 +45,11 @@ fn faults(inputs: &Inputs) -> Vec<String> {
 fn nothing_set_means_the_defaults() {
     let config = load(&Inputs::default()).unwrap();
     let webtransport = WebTransport { enabled: true, assumed: true, ..WebTransport::default() };
-    assert_eq!(config, Config { transports: Transports { webtransport }, ..Config::default() });
+    let webrtc = WebRtc { enabled: true, assumed: true, ..WebRtc::default() };
+    let transports = Transports { webtransport, webrtc };
+    // What is assumed of ICE is its own matter.
+    let ice = config.ice.clone();
+    assert_eq!(config, Config { transports, ice, ..Config::default() });
     assert_eq!(config.mode(), Mode::ImplicitDev);
     let names: Vec<_> = config.namespaces().into_iter().map(|n| (n.prefix, n.history_events)).collect();
     assert_eq!(names, [(String::new(), 0), ("chat:".into(), 1000)]);
@@ -201,17 +206,32 @@ fn values_must_fit_each_other() {
 }
 
 #[test]
-fn webtransport_is_on_in_dev_mode_unless_somebody_says_otherwise() {
-    let webtransport = |env: &[(&str, &str)]| {
-        let w = load(&with(Inputs::default(), env, &[])).unwrap().transports.webtransport;
-        (w.enabled, w.assumed)
+fn what_needs_udp_is_on_in_dev_mode_unless_somebody_says_otherwise() {
+    let in_force = |env: &[(&str, &str)]| {
+        let t = load(&with(Inputs::default(), env, &[])).unwrap().transports;
+        [(t.webtransport.enabled, t.webtransport.assumed), (t.webrtc.enabled, t.webrtc.assumed)]
     };
-    let enabled = "CROSSPOINT_TRANSPORTS__WEBTRANSPORT__ENABLED";
+    let webtransport = "CROSSPOINT_TRANSPORTS__WEBTRANSPORT__ENABLED";
+    let webrtc = "CROSSPOINT_TRANSPORTS__WEBRTC__ENABLED";
     let secret = ("CROSSPOINT_AUTH__JWT_SECRET", "0123456789abcdef0123456789abcdef");
-    assert_eq!(webtransport(&[]), (true, true));
-    assert_eq!(webtransport(&[(enabled, "false")]), (false, false));
-    assert_eq!(webtransport(&[secret]), (false, false));
-    assert_eq!(webtransport(&[secret, (enabled, "true")]), (true, false));
+    let (off, assumed, asked) = ((false, false), (true, true), (true, false));
+    assert_eq!(in_force(&[]), [assumed, assumed]);
+    assert_eq!(in_force(&[(webtransport, "false")]), [off, assumed]);
+    assert_eq!(in_force(&[(webrtc, "false")]), [assumed, off]);
+    assert_eq!(in_force(&[secret]), [off, off]);
+    assert_eq!(in_force(&[secret, (webtransport, "true"), (webrtc, "true")]), [asked, asked]);
+}
+
+#[test]
+fn webrtc_listens_beside_http() {
+    let addrs = |addrs: Vec<SocketAddr>, listen: &str| {
+        let webrtc = WebRtc { addrs, ..WebRtc::default() };
+        webrtc.addrs(listen.parse().unwrap()).iter().map(SocketAddr::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(addrs(vec![], "127.0.0.1:3001"), ["127.0.0.1:3002"]);
+    assert_eq!(addrs(vec![], "127.0.0.1:0"), ["127.0.0.1:0"]);
+    assert_eq!(addrs(vec![], "[::]:65535"), ["[::]:0", "0.0.0.0:0"]);
+    assert_eq!(addrs(vec!["10.0.0.1:7".parse().unwrap()], "127.0.0.1:3001"), ["10.0.0.1:7"]);
 }
 
 #[test]
