@@ -37,7 +37,7 @@ export class Hub {
   }
 }
 
-async function freePort(host) {
+export async function freePort(host = '127.0.0.1') {
   const server = createServer().listen(0, host);
   await once(server, 'listening');
   const { port } = server.address();

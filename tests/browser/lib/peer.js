@@ -16,8 +16,15 @@ export class PeerPage {
     one.wrong = [];
     one.page.on('pageerror', (error) => one.wrong.push(`${name}: ${error.stack ?? error.message}`));
     await one.page.goto(`${origin}/sdk/index.d.ts`);
-    await one.page.evaluate(beHere, { name, room, peers, options });
+    one.here = { name, room, peers, options };
+    await one.page.evaluate(beHere, one.here);
     return one;
+  }
+
+  /** As if by the reload button: the page begins anew, the browser keeps what it keeps. */
+  async reload() {
+    await this.page.reload();
+    await this.page.evaluate(beHere, this.here);
   }
 
   ask(fn, arg) {
@@ -105,7 +112,8 @@ async function beHere({ name, room: roomName, peers: joining, options }) {
       this.addEventListener('signalingstatechange', () => note(`signaling ${n} ${this.signalingState}`));
     }
   }
-  const client = connect(location.origin, { user: name, RTCPeerConnection: Watched, ...options });
+  // The hub's own DataChannels would be among the connections.
+  const client = connect(location.origin, { user: name, RTCPeerConnection: Watched, transports: ['websocket', 'sse'], ...options });
   client.on('error', (error) => note(`error ${error.code} ${error.message}`));
   client.on('state', ({ state }) => note(`state ${state}`));
   const room = client.room(roomName);
@@ -133,7 +141,7 @@ async function beHere({ name, room: roomName, peers: joining, options }) {
   let last = null;
   const say = () => (last = peers.send({ n: ++n }));
   window.peer = {
-    client, room, peers, heard, messages, log, connections,
+    client, room, peers, heard, messages, log, connections, offers: [],
     start(rate) {
       const began = performance.now() - (n / rate) * 1000;
       timer = setInterval(() => {
@@ -151,6 +159,10 @@ async function beHere({ name, room: roomName, peers: joining, options }) {
       return n;
     },
   };
+  room.files.on('offer', (offer) => {
+    note(`offer ${offer.name} of ${offer.peer.user}`);
+    window.peer.offers.push(offer);
+  });
   await room.join();
   await peers.join(joining);
   note('joined');

@@ -1,13 +1,14 @@
 import type { Core } from '../core.js';
 import { record } from '../session/types.js';
 
-/** A hub that has no answer isn't asked again before (ms). */
+/** A hub that has no answer, or gave one, isn't asked again before (ms). */
 const SILENT_MS = 10_000;
 
 /** The STUN and TURN servers that the hub names (docs/protocol.md, "ICE servers"). */
 export class IceServers {
   private servers: RTCIceServer[] = [];
   private freshUntil = -Infinity;
+  private since = -Infinity;
   private asking: Promise<void> | null = null;
 
   constructor(private readonly core: Core) {}
@@ -21,9 +22,14 @@ export class IceServers {
     return this.servers;
   }
 
+  /** They may not be good any more: another hub has others, and so has one that was restarted (`surely`). */
+  forget(surely = false): void {
+    if (surely || this.core.clock.now() >= this.since + SILENT_MS) this.freshUntil = -Infinity;
+  }
+
   private async ask(): Promise<void> {
     const { core } = this;
-    const since = core.clock.now();
+    const since = (this.since = core.clock.now());
     try {
       const reply = record(await core.call({ type: 'hub:ice' }, { timeoutMs: 5_000 })) ?? {};
       const { ice_servers: servers, ice_ms: ms } = reply;
