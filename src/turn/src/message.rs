@@ -176,8 +176,9 @@ pub(crate) fn channel_data(raw: &[u8]) -> Option<(u16, &[u8])> {
     is_channel(channel).then_some((channel, data))
 }
 
+/// RFC 8656 §12 ends at 0x4fff; clients of RFC 5766 go on to 0x7fff.
 pub(crate) fn is_channel(number: u16) -> bool {
-    (0x4000..0x5000).contains(&number)
+    (0x4000..0x8000).contains(&number)
 }
 
 #[cfg(test)]
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn channel_data_fits_its_length_and_range() {
         assert_eq!(channel_data(&[0x40, 0, 0, 1, 9, 0, 0, 0]), Some((0x4000, &[9][..])));
-        for bad in [&[0x40, 0, 0][..], &[0x40, 0, 0, 2, 1], &[0x50, 0, 0, 0], &[0x3f, 0xff, 0, 0], &[]] {
+        for bad in [&[0x40, 0, 0][..], &[0x40, 0, 0, 2, 1], &[0x80, 0, 0, 0], &[0x3f, 0xff, 0, 0], &[]] {
             assert_eq!(channel_data(bad), None);
         }
     }

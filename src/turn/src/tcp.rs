@@ -113,7 +113,7 @@ async fn next(read: &mut BufReader<OwnedReadHalf>, buf: &mut [u8]) -> io::Result
     let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
     let (rest_bytes, message_bytes) = match head[0] {
         0x00..0x40 => (length + HEADER_BYTES - 4, length + HEADER_BYTES),
-        0x40..0x50 => (length.next_multiple_of(4), length + 4),
+        0x40..0x80 => (length.next_multiple_of(4), length + 4),
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
     let rest = rest.get_mut(..rest_bytes).ok_or(io::ErrorKind::InvalidData)?;
