@@ -308,7 +308,7 @@ fn application<T: Serialize + ?Sized>(kind: &str, data: &T) -> Result<Frame, Fau
 }
 
 /// A frame of an application's type.
-fn typed(kind: &str) -> Result<Frame, Fault> {
+pub(crate) fn typed(kind: &str) -> Result<Frame, Fault> {
     if kind.starts_with("hub:") {
         return Err(Fault::new(Code::BadRequest, "types that begin with `hub:` belong to the protocol"));
     }

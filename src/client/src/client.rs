@@ -1,12 +1,16 @@
 //! The handle that applications hold.
 
+use crate::bulk::Bulk;
 use crate::driver::{Command, Driver, fault_in};
 use crate::event::{Events, Readers, State};
+use crate::link::Beside;
 use crate::options::Options;
 use crate::random::Ids;
 use crate::status::{Counters, Counts, Status};
 use crate::transport::Transport;
+use crosspoint_core::limits::ClientLimits;
 use crosspoint_core::{Code, Fault, Frame};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,6 +19,8 @@ use tokio::time::timeout;
 
 /// Commands that wait for the driver.
 const COMMANDS_MAX: usize = 1024;
+/// The largest POST body until the hub says so, in bytes.
+const POST_BYTES: usize = 64 << 10;
 /// What closing may take; more than any link's own deadline for it.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -27,6 +33,12 @@ pub(crate) struct Shared {
     pub(crate) places: Semaphore,
     /// The largest frame, in bytes, as the hub last said; 0 before.
     pub(crate) frame_bytes_max: AtomicUsize,
+    /// The largest POST body, likewise.
+    pub(crate) post_bytes_max: Arc<AtomicUsize>,
+    /// What the last welcome said.
+    pub(crate) limits: Mutex<ClientLimits>,
+    pub(crate) bulk: Bulk,
+    pub(crate) beside: Beside,
 }
 
 /// A session with a hub, over whatever link there is. Cheap to clone; when the last clone is dropped the session ends.
@@ -47,6 +59,10 @@ impl Client {
             counters: Counters::default(),
             places: Semaphore::new(options.queue_max.clamp(1, Semaphore::MAX_PERMITS)),
             frame_bytes_max: AtomicUsize::new(0),
+            post_bytes_max: Arc::new(AtomicUsize::new(POST_BYTES)),
+            limits: Mutex::default(),
+            bulk: Bulk::new(),
+            beside: Beside::default(),
             options,
         });
         let (commands, asked) = mpsc::channel(COMMANDS_MAX);
@@ -190,6 +206,14 @@ impl Client {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn next_id(&self) -> String {
+        self.ids.next()
+    }
+
     /// Why nothing can be sent.
     fn full(&self) -> Fault {
         if self.commands.is_closed() || self.shared.places.is_closed() {
@@ -198,13 +222,13 @@ impl Client {
         Fault::new(Code::LimitExceeded, "too many frames wait")
     }
 
-    fn closed(&self) -> Fault {
+    pub(crate) fn closed(&self) -> Fault {
         let status = self.status.borrow();
         status.fault.clone().unwrap_or_else(|| Fault::new(Code::Bye, "the client is closed"))
     }
 
     /// A frame that the hub can't read would be sent again and again, and never be answered.
-    fn check(&self, frame: Frame) -> Result<Frame, Fault> {
+    pub(crate) fn check(&self, frame: Frame) -> Result<Frame, Fault> {
         let bad = |text: String| Fault::new(Code::BadFrame, text);
         if Frame::is_link_kind(&frame.kind) {
             return Err(bad(format!("`{}` is said by the client itself", frame.kind)));

@@ -25,6 +25,7 @@
 //! * [`raw`] opens links without all this, for tests and benches that speak the protocol by hand.
 
 mod backoff;
+mod bulk;
 mod calls;
 mod client;
 mod clock;

@@ -219,6 +219,7 @@ impl Driver {
         }
         let overtaken = fault.code == Code::Replaced && !said;
         let Some(current) = self.connect.current.take_if(|c| c.id == id && !overtaken) else { return };
+        self.shared.bulk.home.send_modify(|home| home.by = None);
         let c = &mut self.connect;
         let lived_ms = now.saturating_sub(current.at);
         self.moving.lost(lived_ms);
@@ -299,6 +300,6 @@ fn says_when_or_where(fault: &Fault) -> bool {
 }
 
 /// What the hub's logs and metrics call this client.
-pub(super) fn agent(name: &str) -> Value {
+pub(crate) fn agent(name: &str) -> Value {
     json!({"name": name, "version": env!("CARGO_PKG_VERSION")})
 }

@@ -12,7 +12,8 @@ mod replies;
 mod reporting;
 
 pub(crate) use command::Command;
-pub(crate) use replies::fault_in;
+pub(crate) use connect::agent;
+pub(crate) use replies::{Replies, fault_in};
 
 use crate::client::Shared;
 use crate::clock::Clock;
@@ -25,11 +26,9 @@ use crosspoint_core::{Code, Fault};
 use detour::Detour;
 use moving::Moving;
 use renewal::Renewal;
-use replies::Replies;
 use reporting::Reporting;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -38,8 +37,6 @@ use tokio::task::JoinSet;
 const LINK_EVENTS_MAX: usize = 64;
 /// Commands or link events that are taken at once.
 const BATCH: usize = 32;
-/// The largest POST body until the hub says so, in bytes.
-const POST_BYTES: usize = 64 << 10;
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
@@ -50,7 +47,6 @@ pub(crate) struct Driver {
     links: HashMap<LinkId, Handle>,
     last_link: LinkId,
     link_events: mpsc::Sender<(LinkId, LinkEvent)>,
-    post_bytes_max: Arc<AtomicUsize>,
     posts: Arc<Posts>,
     /// Links on their way out.
     closing: JoinSet<()>,
@@ -59,6 +55,8 @@ pub(crate) struct Driver {
     moving: Moving,
     renewal: Renewal,
     reporting: Reporting,
+    /// The hub takes a bulk session for this one, as the last welcome said.
+    takes_bulk: bool,
     replies: Replies,
     status: watch::Sender<Status>,
     /// Places in the queue that the machine's frames take.
@@ -94,13 +92,13 @@ impl Driver {
             links: HashMap::new(),
             last_link: 0,
             link_events,
-            post_bytes_max: Arc::new(AtomicUsize::new(POST_BYTES)),
             posts: Posts::new(),
             closing: JoinSet::new(),
             connect: Connect::new(options),
             moving: Moving::new(),
             renewal: Renewal::new(),
             reporting: Reporting::default(),
+            takes_bulk: false,
             replies: Replies::default(),
             status,
             held: 0,
@@ -256,6 +254,7 @@ impl Driver {
 /// Tells everybody that the client is closed.
 fn close(shared: &Shared, status: &watch::Sender<Status>, fault: Fault) {
     shared.places.close();
+    shared.bulk.home.send_modify(|home| home.closed = Some(fault.clone()));
     let state = crate::event::State::Closed;
     let previous = status.borrow().state;
     status.send_modify(|s| {
@@ -267,6 +266,6 @@ fn close(shared: &Shared, status: &watch::Sender<Status>, fault: Fault) {
     shared.readers.close();
 }
 
-fn millis(d: Duration) -> u64 {
+pub(crate) fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
 }

@@ -53,8 +53,10 @@ impl Driver {
         let counters = &self.shared.counters;
         count(&counters.received);
         counters.duplicates.store(self.machine.duplicates(), Ordering::Relaxed);
-        if frame.kind == "hub:gap" {
-            count(&counters.gaps);
+        match frame.kind.as_str() {
+            "hub:gap" => count(&counters.gaps),
+            "hub:bulk" => return crate::bulk::asked(&self.shared),
+            _ => {}
         }
         if let Some(frame) = self.replies.answer(frame) {
             self.emit(ClientEvent::Frame(Arc::new(frame)));
@@ -64,10 +66,11 @@ impl Driver {
     /// The limits that a welcome names.
     pub(super) fn learn(&mut self, frame: &Frame) {
         if frame.kind == "hub:welcome"
-            && let Ok(Welcome { limits, reports, .. }) = frame.parse()
+            && let Ok(Welcome { limits, reports, bulk, .. }) = frame.parse()
         {
-            self.reporting.wanted = reports;
+            (self.reporting.wanted, self.takes_bulk) = (reports, bulk);
             self.set_limits(limits.frame_bytes_max, limits.post_bytes_max);
+            *self.shared.limits.lock() = limits;
         }
     }
 
@@ -77,7 +80,7 @@ impl Driver {
             self.shared.frame_bytes_max.store(frame_bytes_max, Ordering::Relaxed);
         }
         if post_bytes_max > 0 {
-            self.post_bytes_max.store(post_bytes_max, Ordering::Relaxed);
+            self.shared.post_bytes_max.store(post_bytes_max, Ordering::Relaxed);
         }
     }
 

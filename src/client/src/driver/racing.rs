@@ -121,8 +121,10 @@ impl Driver {
             probe,
             tls: self.tls.clone(),
             within: options.connect_timeout,
-            post_bytes_max: self.post_bytes_max.clone(),
+            post_bytes_max: self.shared.post_bytes_max.clone(),
             posts: self.posts.clone(),
+            bulk: false,
+            beside: self.shared.beside.clone(),
             events: self.link_events.clone(),
         };
         self.links.insert(id, Handle::start(candidate.transport, context, options.queue_max));
@@ -135,6 +137,7 @@ impl Driver {
         let options = &self.shared.options;
         let mut who = Map::new();
         who.insert("client".into(), agent(&options.name));
+        who.insert("bulk".into(), true.into());
         // With a session too: its ticket lets the client in, whatever became of the session.
         let fresh = self.clock.now() < c.ticket_until;
         let ticket = c.negotiated.as_ref().and_then(|n| n.ticket.as_deref()).filter(|_| fresh);
@@ -172,7 +175,10 @@ impl Driver {
                 self.drop_link(id);
             }
         }
-        let transport = racing.race.candidate(runner).transport;
+        let candidate = racing.race.candidate(runner).clone();
+        let transport = candidate.transport;
+        let main = self.machine.identity().filter(|_| self.takes_bulk).cloned();
+        self.shared.bulk.home.send_modify(|home| (home.main, home.by) = (main, Some(candidate)));
         let cause = self.cause_of(racing.cause, transport);
         self.reporting.tried(racing.race.attempts(now));
         self.reporting.welcomed(now, id, cause, self.connect.last);

@@ -6,17 +6,17 @@ use std::collections::{HashMap, VecDeque};
 
 /// By id, in the order of asking: an id may be used again on purpose. As large as the session's queue at most.
 #[derive(Default)]
-pub(super) struct Replies {
+pub(crate) struct Replies {
     waiting: HashMap<String, VecDeque<Done<Frame>>>,
 }
 
 impl Replies {
-    pub(super) fn expect(&mut self, id: String, reply: Done<Frame>) {
+    pub(crate) fn expect(&mut self, id: String, reply: Done<Frame>) {
         self.waiting.entry(id).or_default().push_back(reply);
     }
 
     /// Hands a reply to who waits for it; gives the frame back if it is for the application.
-    pub(super) fn answer(&mut self, frame: Frame) -> Option<Frame> {
+    pub(crate) fn answer(&mut self, frame: Frame) -> Option<Frame> {
         let is_reply = matches!(frame.kind.as_str(), "hub:reply" | "hub:error");
         let Some(id) = frame.id.as_ref().filter(|_| is_reply) else { return Some(frame) };
         let Some(waiting) = self.waiting.get_mut(id) else { return Some(frame) };
@@ -30,7 +30,7 @@ impl Replies {
     }
 
     /// No reply comes any more.
-    pub(super) fn fail(&mut self, fault: &Fault) {
+    pub(crate) fn fail(&mut self, fault: &Fault) {
         for reply in self.waiting.drain().flat_map(|(_, waiting)| waiting) {
             let _ = reply.send(Err(fault.clone()));
         }

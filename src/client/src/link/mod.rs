@@ -16,6 +16,7 @@ use crate::net::{Address, Tls};
 use crate::transport::Transport;
 use crosspoint_core::client::LinkId;
 use crosspoint_core::{Code, Fault, Frame, Retry};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::time::Duration;
@@ -75,8 +76,14 @@ pub(crate) struct Context {
     /// The largest POST body, as the hub last said.
     pub(crate) post_bytes_max: Arc<AtomicUsize>,
     pub(crate) posts: Arc<Posts>,
+    /// For the bulk session: where the transport has streams, beside the session's own link.
+    pub(crate) bulk: bool,
+    pub(crate) beside: Beside,
     pub(crate) events: mpsc::Sender<(LinkId, LinkEvent)>,
 }
+
+/// The connection of the client's WebTransport link, for its bulk link.
+pub(crate) type Beside = Arc<Mutex<Option<wtransport::Connection>>>;
 
 /// What the links of a client learn of its POSTs.
 #[derive(Debug)]

@@ -25,10 +25,15 @@ const BATCH_BYTES: usize = 16 << 10;
 const BINARY: u32 = 1 << 31;
 /// Silence after which QUIC gives up by itself; the session notices long before.
 const IDLE: Duration = Duration::from_secs(30);
+/// Below that of all other streams.
+const BULK_PRIORITY: i32 = -1;
 /// How long the other end's close is waited for.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> {
+    if context.bulk {
+        return beside(context, outbox).await;
+    }
     let (_endpoint, connection) = match timeout(context.within, connect(context)).await {
         Ok(connected) => connected?,
         Err(_) => return Err(Fault::new(Code::Timeout, "WebTransport was not answered in time")),
@@ -36,7 +41,11 @@ pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> 
     let (send, receive) = open(&connection).await?;
     // The code of `bye` would say goodbye for the session.
     let said = AtomicU16::new(0);
-    let goodbye = || connection.close(VarInt::from_u32(said.load(Ordering::Relaxed).into()), b"");
+    let goodbye = || {
+        let mut beside = context.beside.lock();
+        beside.take_if(|c| c.stable_id() == connection.stable_id());
+        connection.close(VarInt::from_u32(said.load(Ordering::Relaxed).into()), b"");
+    };
     // Both go on whatever the other waits for, or two full directions would block each other.
     let mut reading = pin!(read(context, &connection, receive, &said));
     let sent = tokio::select! {
@@ -53,6 +62,23 @@ pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> 
         (Ok(()), _) => Ok(()),
         (Err(_), Ok(fault)) | (Err(fault), Err(_)) => Err(fault),
     }
+}
+
+/// A bulk link: a further stream of the session's connection, which outlives it.
+async fn beside(context: &Context, outbox: Outbox) -> Result<(), Fault> {
+    let gone = || Fault::new(Code::Unavailable, "the session has no WebTransport link");
+    let connection = context.beside.lock().clone().ok_or_else(gone)?;
+    let (send, receive) = open(&connection).await?;
+    // The session's own link goes first.
+    send.set_priority(BULK_PRIORITY);
+    let said = AtomicU16::new(0);
+    let mut reading = pin!(read(context, &connection, receive, &said));
+    tokio::select! {
+        fault = &mut reading => return Err(fault),
+        sent = write(context, &connection, send, outbox) => sent?,
+    }
+    let _ = timeout(GOODBYE_WITHIN, reading).await;
+    Ok(())
 }
 
 async fn connect(context: &Context) -> Result<(Endpoint<Client>, Connection), Fault> {
@@ -117,7 +143,7 @@ async fn read(context: &Context, connection: &Connection, mut stream: RecvStream
         let read = tokio::select! {
             biased;
             read = stream.read(&mut piece) => read,
-            datagram = connection.receive_datagram(), if welcomed => {
+            datagram = connection.receive_datagram(), if welcomed && !context.bulk => {
                 let Ok(datagram) = datagram else { return ended(connection).await };
                 let text = datagram.payload();
                 if let Ok(frame) = Frame::decode_text(&text)
@@ -151,7 +177,12 @@ async fn read(context: &Context, connection: &Connection, mut stream: RecvStream
             match frame {
                 Ok(frame) => {
                     match frame.kind.as_str() {
-                        "hub:welcome" => welcomed = true,
+                        "hub:welcome" => {
+                            welcomed = true;
+                            if !context.bulk {
+                                *context.beside.lock() = Some(connection.clone());
+                            }
+                        }
                         "hub:close" => remember(&frame, said),
                         _ => {}
                     }
