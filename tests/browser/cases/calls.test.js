@@ -65,6 +65,15 @@ test('two people see each other, mute themselves and hang up', async () => {
   assert.deepEqual(await bob.ask(() => [window.caller.call.joined, window.caller.call.stream]), [false, null]);
   await bob.join();
   await all([[ada, 'Bob'], [bob, 'Ada']], ([page, user]) => page.watches([user]));
+  // A connection that breaks is made anew, and what is sent goes on in the same stream.
+  await ada.ask(() => {
+    window.stream = window.caller.call.list[0].stream;
+    for (const pc of window.caller.connections) pc.close();
+  });
+  const made = async () => (await all([ada, bob], (page) => page.negotiated())).every(({ connections }) => connections > 1);
+  await until(made, () => ada.story('has a new connection'));
+  await all([[ada, 'Bob'], [bob, 'Ada']], ([page, user]) => page.watches([user]));
+  assert.equal(await ada.ask(() => window.caller.call.list[0].stream === window.stream), true);
   for (const page of [ada, bob, eve]) page.assertQuiet();
   await leave();
 });
@@ -181,6 +190,16 @@ test('tabs that share a session ring together, and one of them takes the call', 
   await all([[ada, 'Bob'], [second, 'Ada']], ([page, user]) => page.watches([user]));
   assert.deepEqual((await first.log()).filter((line) => /end/.test(line)).map((line) => line.replace(/^\d+ /, '')), ['end Ada accepted false']);
   assert.deepEqual(await ada.ask(() => window.caller.rung.users.map(({ state }) => state)), ['accepted']);
+  // The session stays, the tab that was in the call doesn't.
+  await first.ask(() => window.caller.enter('shared').join());
+  await second.close();
+  await ada.members({});
+  await first.join();
+  await all([[ada, 'Bob'], [first, 'Ada']], ([page, user]) => page.watches([user]));
+  const third = await comes('Bob', 'shared', { options, context: first.context });
+  await first.close();
+  await ada.members({});
+  assert.equal(await third.ask(() => window.caller.client.state), 'connected');
   await leave();
 });
 

@@ -308,6 +308,7 @@ export class Shared implements Tie, Gate {
     }
     let taken = true;
     for (const input of inputs) {
+      if (input.op === 'send' && !share) shares.peered(by?.[0] ?? this.group.term[1], input.frame);
       taken = this.feed(now, input);
       if (!taken && input.op === 'send') shares.table.given.delete(input.frame.id ?? '');
       if (!taken && input.op === 'send' && input.frame.id !== undefined && (share || by?.[0] === this.me)) {

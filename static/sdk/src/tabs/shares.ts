@@ -1,5 +1,6 @@
 import type { Frame } from '../frame.js';
 import { knownMs } from '../offline/kept.js';
+import { record } from '../session/types.js';
 
 /** What one tab wants of the session that all share. `id` is that of the frame that the hub answers, where it is asked. */
 export type ShareOp =
@@ -31,6 +32,8 @@ export interface Table {
   rooms: Map<string, SharedRoom>;
   handlers: Map<string, string[]>;
   held: Map<Held, string[]>;
+  /** Which tab is the session's peer in a room. */
+  peers: Map<string, string>;
   requests: Map<string, string>;
   /** When publishes and messages to users, by their ids, were given to the session. */
   given: Map<string, number>;
@@ -118,12 +121,20 @@ export class Shares {
   /** A new session acts for no service, and watches nobody. */
   renewed(): void {
     this.table.held.clear();
+    this.table.peers.clear();
   }
 
   /** The session takes a frame. */
   given(now: number, { id, room, to, type }: Frame): void {
     const once = room !== undefined ? !type.startsWith('hub:') : to?.startsWith('user:');
     if (id !== undefined && once && !this.table.given.has(id)) this.table.given.set(id, now);
+  }
+
+  /** A tab goes onto a room's roster of peers, or off it. */
+  peered(tab: string, { type, room, data }: Frame): void {
+    if (type !== 'hub:peers' || room === undefined) return;
+    if (record(data)?.leave === true) this.table.peers.delete(room);
+    else this.table.peers.set(room, tab);
   }
 
   /** Whether the hub surely knows by a frame's id if it has got it before. What it may not know is forgotten. */
@@ -171,11 +182,12 @@ export class Shares {
   }
 
   private planGone(tab: string): Frame[] {
-    const { rooms, held, requests } = this.table;
+    const { rooms, held, requests, peers } = this.table;
     const frames: Frame[] = [];
     const error = { code: 'not_found', message: 'the tab that was to answer has closed' };
     for (const [request, of] of requests) if (of === tab) frames.push({ type: 'hub:answer', request, error });
     for (const [room, { tabs }] of rooms) if (this.isLast(tabs, tab)) frames.push({ type: 'hub:leave', room });
+    for (const [room, of] of peers) if (of === tab && rooms.get(room)?.tabs.some((other) => other !== tab)) frames.push({ type: 'hub:peers', room, data: { leave: true } });
     for (const [what, tabs] of held) if (this.isLast(tabs, tab)) frames.push(release(what));
     return frames;
   }
@@ -187,6 +199,7 @@ export class Shares {
     for (const room of [...table.rooms.keys()]) drop(table.rooms, room, tab, ({ tabs }) => tabs);
     for (const type of [...table.handlers.keys()]) drop(table.handlers, type, tab, (tabs) => tabs);
     for (const what of [...table.held.keys()]) drop(table.held, what, tab, (tabs) => tabs);
+    for (const [room, of] of [...table.peers]) if (of === tab) table.peers.delete(room);
     for (const [request, of] of [...table.requests]) if (of === tab) table.requests.delete(request);
   }
 
@@ -197,7 +210,7 @@ export class Shares {
 
 export function emptyTable(): Table {
   return {
-    tabs: [], heard: new Map(), rooms: new Map(), handlers: new Map(), held: new Map(), requests: new Map(), given: new Map(), allowed: null, token: null,
+    tabs: [], heard: new Map(), rooms: new Map(), handlers: new Map(), held: new Map(), peers: new Map(), requests: new Map(), given: new Map(), allowed: null, token: null,
   };
 }
 

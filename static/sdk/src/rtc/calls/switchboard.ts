@@ -46,7 +46,7 @@ export class Switchboard {
       this.work();
     });
     // A page that closes while others share its session goes without a word of the hub's.
-    if (typeof window !== 'undefined') window.addEventListener?.('pagehide', () => this.cancelAll());
+    if (typeof window !== 'undefined') window.addEventListener?.('pagehide', () => this.cancelAll(), { capture: true });
   }
 
   get list(): readonly IncomingCall[] {
@@ -64,12 +64,13 @@ export class Switchboard {
     const { core } = this.door;
     if (core.state === 'closed') throw new CrosspointError('bye', 'the client is closed');
     if (users.length === 0 || users.length > USERS_MAX) throw new CrosspointError('bad_request', `one call is for 1 to ${USERS_MAX} users`);
+    this.forget();
+    if (this.outgoing.size >= CALLS_MAX) throw new CrosspointError('limit_exceeded', `${CALLS_MAX} of my calls ring already`);
     const ms = Math.min(Math.max(timeoutMs, SHORTEST_MS), LONGEST_MS);
     const id = `${this.page}.${(this.calls += 1)}`;
     const machine = new Outgoing(core.clock.now(), id, room, [...new Set(users)], ms, this.page, snapshot(data ?? null), core.state === 'connected');
     const handle = new OutgoingHandle(machine, () => this.work(), (error) => core.report(error));
     this.outgoing.set(id, { machine, handle });
-    this.forget();
     // Whoever called this has the handle before it says anything.
     queueMicrotask(() => this.work());
     return handle;
@@ -239,7 +240,7 @@ export class Switchboard {
 
   private forget(): void {
     for (const [id, { machine }] of this.outgoing) {
-      if (this.outgoing.size <= CALLS_MAX) return;
+      if (this.outgoing.size < CALLS_MAX) return;
       if (machine.ended) this.outgoing.delete(id);
     }
   }
