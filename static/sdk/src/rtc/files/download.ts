@@ -10,7 +10,7 @@ import type { FileAcceptOptions, FileOffer } from './types.js';
 import type { Control } from './wire.js';
 
 export interface DownloadHooks extends TransferHooks {
-  store: Store;
+  store: Promise<Store>;
   manifest(download: Download): Manifest;
 }
 
@@ -118,7 +118,7 @@ export class Download extends Transfer implements FileOffer {
       target = new Sunk(sink, targetHooks);
     } else {
       const manifest = hooks.manifest(this);
-      target = new Segments(await hooks.store.open(manifest), manifest, targetHooks);
+      target = new Segments(await (await hooks.store).open(manifest), manifest, targetHooks);
     }
     const held = await target.replay((bytes) => this.hash.update(bytes));
     if (machine.over) return this.end(target);

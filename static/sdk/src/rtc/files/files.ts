@@ -7,8 +7,7 @@ import type { Mesh } from '../mesh.js';
 import type { Way } from '../pair.js';
 import type { Via } from '../types.js';
 import { Download, PAUSES, type DownloadHooks } from './download.js';
-import { MemoryStore } from './memory.js';
-import { hasOpfs, OpfsStore } from './opfs.js';
+import { storeHere } from './opfs.js';
 import { Source } from './source.js';
 import type { Manifest, Store } from './store.js';
 import { TOPIC, type Transfer } from './transfer.js';
@@ -19,6 +18,8 @@ import { chunkOf, controlOf, META_BYTES_MAX, NAME_MAX, randomId, TYPE_MAX, type 
 /** Transfers that may be under way, in each direction. */
 const UPLOADS_MAX = 64;
 const DOWNLOADS_MAX = 64;
+/** A page that doesn't listen to offers in that time (ms) takes none. */
+const LISTEN_MS = 3_000;
 /** What it takes to ask for a file again (bytes). */
 const HELD_BYTES = 64;
 /** Of so many that are over it is known how they ended. */
@@ -33,7 +34,7 @@ export class FilesFace implements Omit<Files, 'on' | 'once' | 'off'> {
   /** How transfers ended that the other end may still ask about. */
   private readonly ended = new Map<string, Control>();
   private readonly known = new WeakSet<PeerLink>();
-  private readonly store: Store;
+  private readonly store: Promise<Store>;
   private readonly uploadHooks: UploadHooks;
   private readonly downloadHooks: DownloadHooks;
 
@@ -43,7 +44,7 @@ export class FilesFace implements Omit<Files, 'on' | 'once' | 'off'> {
     bulk: BulkWay,
   ) {
     const { core, events, room } = mesh;
-    this.store = hasOpfs() ? new OpfsStore() : new MemoryStore();
+    this.store = storeHere();
     const hooks = { clock: core.clock, report: (error: unknown) => core.report(error), over: (transfer: Transfer) => this.over(transfer) };
     this.uploadHooks = {
       ...hooks,
@@ -121,7 +122,7 @@ export class FilesFace implements Omit<Files, 'on' | 'once' | 'off'> {
 
   /** Tells a peer of which of their files there are pieces here, from before a reload. */
   private async announce(link: PeerLink): Promise<void> {
-    for (const manifest of await this.store.list()) {
+    for (const manifest of await (await this.store).list()) {
       if (!this.fits(manifest, link) || this.downloads.has(manifest.t)) continue;
       link.send(TOPIC, { m: 'held', t: manifest.t } satisfies Control, HELD_BYTES, () => {});
     }
@@ -182,14 +183,21 @@ export class FilesFace implements Omit<Files, 'on' | 'once' | 'off'> {
     const download = new Download(offer, link, this.downloadHooks);
     this.downloads.set(t, download);
     if (this.downloads.size > DOWNLOADS_MAX) download.stop(new CrosspointError('limit_exceeded', 'too many files are offered here already'));
-    else if (!this.emitter.has('offer')) download.decline('nobody here takes files');
     else void this.present(download).catch((error) => this.mesh.core.report(error));
   }
 
   private async present(download: Download): Promise<void> {
-    const manifest = (await this.store.list()).find(({ t }) => t === download.id);
+    const manifest = (await (await this.store).list()).find(({ t }) => t === download.id);
     if (manifest && this.fits(manifest, download.link)) download.held = manifest.held;
-    if (download.state !== 'failed') this.emitter.emit('offer', download);
+    this.show(download);
+  }
+
+  /** `again`: nobody listened the first time. */
+  private show(download: Download, again = false): void {
+    if (download.state === 'failed') return;
+    if (this.emitter.has('offer')) this.emitter.emit('offer', download);
+    else if (again) download.decline('nobody here takes files');
+    else this.mesh.core.clock.after(LISTEN_MS, () => this.show(download, true));
   }
 
   private tellEnd(link: PeerLink, t: string): boolean {

@@ -10,9 +10,11 @@ export class MemoryStore implements Store {
   async open(manifest: Manifest): Promise<Kept> {
     const { files } = this;
     const { t, size } = manifest;
-    let bytes = files.has(t) ? 0 : size;
-    for (const { manifest } of files.values()) bytes += manifest.size;
-    if (bytes > BYTES_MAX) throw noRoom(size);
+    for (const [other, { open }] of files) {
+      // What nobody has in hand makes room, the oldest first.
+      if (this.bytes + size > BYTES_MAX && !open && other !== t) files.delete(other);
+    }
+    if (!files.has(t) && this.bytes + size > BYTES_MAX) throw noRoom(size);
     const file = files.get(t) ?? { manifest, segments: [], open: true };
     file.open = true;
     files.set(t, file);
@@ -26,6 +28,12 @@ export class MemoryStore implements Store {
       remove: async () => void files.delete(t),
       release: () => (file.open = false),
     };
+  }
+
+  private get bytes(): number {
+    let bytes = 0;
+    for (const { manifest } of this.files.values()) bytes += manifest.size;
+    return bytes;
   }
 
   async list(): Promise<Leftover[]> {

@@ -1,4 +1,5 @@
 import { CrosspointError } from '../../codes.js';
+import { MemoryStore } from './memory.js';
 import { bytesOf, noRoom, type Kept, type Leftover, type Manifest, type Store } from './store.js';
 
 const FOLDER = 'crosspoint-files';
@@ -7,15 +8,15 @@ const FINISHED = 'finished';
 /** What nobody went on with for so long (ms) is removed. */
 const KEPT_MS = 7 * 24 * 3_600_000;
 
-/** Whether a page can keep files in the browser's own file system. */
-export function hasOpfs(): boolean {
-  return (
-    typeof navigator === 'object' &&
-    typeof navigator.storage?.getDirectory === 'function' &&
-    typeof navigator.locks?.request === 'function' &&
-    typeof FileSystemFileHandle === 'function' &&
-    'createWritable' in FileSystemFileHandle.prototype
-  );
+/** Where this page can keep files: in the browser's own file system, if it has one that can be written here. */
+export async function storeHere(): Promise<Store> {
+  try {
+    const writes = 'createWritable' in FileSystemFileHandle.prototype && typeof navigator.locks.request === 'function';
+    if (writes && (await navigator.storage.getDirectory())) return new OpfsStore();
+  } catch {
+    // A page without a secure context, or a private window.
+  }
+  return new MemoryStore();
 }
 
 /** In the origin's private file system: a folder per file, in it a file per piece. A piece is there as a whole or not at all. */

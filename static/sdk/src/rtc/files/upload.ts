@@ -19,7 +19,7 @@ const WINDOWS = { direct: 4 << 20, hub: 384 << 10 };
 /** A channel that takes longer to open (ms) is not waited for. */
 const OPEN_MS = 2_000;
 /** Where the hub relays no files, a direct path may take so long to come up (ms). */
-const PATH_MS = 30_000;
+const PATH_MS = 10_000;
 
 export interface UploadHooks extends TransferHooks {
   /** Sends bytes by the hub; rejects if they didn't get into the receiver's outbox. */
