@@ -5,6 +5,7 @@ import { mountClasses } from './classes.js';
 import { mountComposer } from './composer.js';
 import { mountCursors } from './cursors.js';
 import { byId, byTestId, setText, stored } from './dom.js';
+import { mountFiles } from './files.js';
 import { logClient, mountLog } from './log.js';
 import { mountPeers } from './peers.js';
 import { mountPeople, shareLink } from './people.js';
@@ -75,6 +76,7 @@ function mount({ client, name, roomName, signal }) {
   shareLink(context);
   mountCursors(context);
   mountComposer({ ...context, send: mountPeers({ ...context, chat: mountChat(context) }) });
+  mountFiles(context);
   mountStream({ ...context, room: numbers, onReceived: count });
   mountInvite(context);
   mountCalls(context);

@@ -31,6 +31,12 @@ export function millis(ms) {
   return ms < 10 ? `${roundRtt(ms)} ms` : `${Math.round(ms)} ms`;
 }
 
+/** As a person reads it: `312 kB`, `4.5 MB`. */
+export function bytesText(bytes) {
+  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
 /** Tenths below 10 ms, whole milliseconds above. */
 export function roundRtt(ms) {
   return ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms);

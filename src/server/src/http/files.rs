@@ -19,7 +19,7 @@ struct Demo;
 struct Sdk;
 
 const DEMO_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self' https: ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+     media-src blob:; connect-src 'self' https: ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// A file of the demo.
 pub(super) fn demo(path: &str, headers: &HeaderMap) -> Reply {
