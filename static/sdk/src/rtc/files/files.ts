@@ -219,6 +219,7 @@ export class FilesFace implements Omit<Files, 'on' | 'once' | 'off'> {
     if (channel.label !== LABEL) return;
     channel.binaryType = 'arraybuffer';
     channel.onmessage = ({ data }) => {
+      link.path.heard(this.mesh.core.clock.now());
       if (data instanceof ArrayBuffer) this.piece(link, 'direct', link.via === 'hub' ? 'direct' : link.via, new Uint8Array(data));
     };
   }
