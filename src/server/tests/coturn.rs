@@ -37,14 +37,22 @@ struct Coturn {
 
 impl Coturn {
     async fn start() -> Coturn {
-        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Nobody else on this machine takes ports of this address.
+        let free = std::net::UdpSocket::bind("127.77.0.3:0").unwrap().local_addr().unwrap();
         let dir =
             std::env::temp_dir().join(format!("crosspoint-coturn-{}-{}", std::process::id(), free.port()));
         std::fs::create_dir(&dir).unwrap();
         let file = |name: &str| dir.join(name).display().to_string();
         let process = Command::new("turnserver")
             .args(["-n", "--no-tls", "--no-dtls", "--no-cli", "--allow-loopback-peers", "--use-auth-secret"])
-            .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1", "--realm", "coturn.example.com"])
+            .args([
+                "--listening-ip",
+                "127.77.0.3",
+                "--relay-ip",
+                "127.77.0.3",
+                "--realm",
+                "coturn.example.com",
+            ])
             .args(["--listening-port", &free.port().to_string(), "--static-auth-secret", SECRET])
             .args(["--log-file", &file("log"), "--pidfile", &file("pid"), "--userdb", &file("db")])
             .stdout(Stdio::null())

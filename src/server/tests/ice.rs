@@ -184,7 +184,12 @@ async fn a_taken_port_hinders_only_who_asked_for_it() {
 
 #[tokio::test]
 async fn shutting_down_ends_the_relay() {
-    let hub = start(with_turn).await;
+    let hub = start(|c| {
+        with_turn(c);
+        // Nobody else on this machine takes ports of this address.
+        c.ice.addr = Some("127.77.0.2:0".parse().unwrap());
+    })
+    .await;
     let addr = hub.ice().unwrap();
     let answer = post(&hub, "/negotiate", &json!({"version": 1, "transports": [], "user": "a"})).await.json();
     relays(addr, &answer["ice_servers"][1]).await;

@@ -1,5 +1,5 @@
 use crate::raw::{Raw, any, code, relayed, udp};
-use crate::support::{DEADLINE, client, issue, receive, receive_relayed, server, soon, turn};
+use crate::support::{DEADLINE, client, issue, receive, receive_relayed, server, soon, start, turn};
 use crosspoint_turn::{Quotas, Turn};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -105,7 +105,8 @@ async fn what_is_not_offered_is_refused_by_its_code() {
 
 #[tokio::test]
 async fn closing_ends_all_and_frees_the_ports() {
-    let server = server(Some(turn()));
+    // Nobody else on this machine takes ports of this address.
+    let server = start("127.77.0.1:0", Some(turn()), 10_000);
     let (addr, raw) = (server.addr(), Raw::new(&server, issue("alice")).await);
     assert_eq!(raw.allocate().await, 0);
     soon(server.close()).await;

@@ -28,9 +28,13 @@ pub(crate) fn server(turn: Option<Turn>) -> Server {
 }
 
 pub(crate) fn start(addr: &str, turn: Option<Turn>, address_requests_per_s: u32) -> Server {
-    let udp = std::net::UdpSocket::bind(addr).unwrap();
-    let tcp = std::net::TcpListener::bind(udp.local_addr().unwrap()).ok();
-    Server::start(udp, tcp, Config { address_requests_per_s, turn }).unwrap()
+    // Somebody else may have the TCP port of this number.
+    let both = || {
+        let udp = std::net::UdpSocket::bind(addr).unwrap();
+        std::net::TcpListener::bind(udp.local_addr().unwrap()).ok().map(|tcp| (udp, tcp))
+    };
+    let (udp, tcp) = std::iter::repeat_with(both).take(100).flatten().next().unwrap();
+    Server::start(udp, Some(tcp), Config { address_requests_per_s, turn }).unwrap()
 }
 
 pub(crate) fn now() -> u64 {
