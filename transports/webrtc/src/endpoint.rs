@@ -234,6 +234,7 @@ impl Shared {
             info,
             message_bytes_max: offer.message_bytes_max,
             lane: None,
+            further: None,
             volatile,
             changed: Arc::new(Notify::new()),
             strays: 0,

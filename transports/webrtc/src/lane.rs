@@ -17,6 +17,10 @@ use tokio::sync::Notify;
 /// What SCTP holds of a link that is not acknowledged, bytes: what a slow reader costs beside its outbox, and what a fast one gets
 /// per round trip.
 const OUTSTANDING_MAX: usize = 256 << 10;
+/// The same of the further link, whose messages stand before those of the first once they are with SCTP.
+const FURTHER_OUTSTANDING_MAX: usize = 128 << 10;
+/// Bytes of the further link that may wait until the hub takes them: it can't be held back alone. More than a client has to send at once.
+const FURTHER_HELD_MAX: usize = 1 << 20;
 
 /// A link while its channel is open. However it ends, all that hangs on it ends with it.
 pub(crate) struct Lane {
@@ -26,6 +30,7 @@ pub(crate) struct Lane {
     joiner: Joiner,
     /// Messages that wait until the hub takes them.
     held: VecDeque<Message>,
+    held_bytes: usize,
     ready: Option<BoxFuture<'static, ()>>,
     /// The hub takes no more.
     stopped: bool,
@@ -34,6 +39,8 @@ pub(crate) struct Lane {
     /// The client has said that it is gone for good.
     pub(crate) bye: bool,
     closing_since: Option<Instant>,
+    /// It is the further one of its peer.
+    further: bool,
     _gauge: Gauge,
 }
 
@@ -56,7 +63,8 @@ impl Lane {
         frame_bytes_max: usize,
         counters: &Arc<Counters>,
     ) -> Lane {
-        let link = Arc::new(Link::new(changed));
+        let further = info.bulk;
+        let link = Arc::new(Link::new(changed, !further));
         let peer = acceptor.link_up(info, link.clone());
         Lane {
             channel,
@@ -64,11 +72,13 @@ impl Lane {
             peer,
             joiner: Joiner::new(frame_bytes_max),
             held: VecDeque::new(),
+            held_bytes: 0,
             ready: None,
             stopped: false,
             fed: false,
             bye: false,
             closing_since: None,
+            further,
             _gauge: Gauge::new(counters, |c| &c.links),
         }
     }
@@ -84,8 +94,12 @@ impl Lane {
             _ if self.stopped => {}
             Ok(None) => {}
             Ok(Some(message)) => {
+                self.held_bytes += len(&message);
                 self.held.push_back(message);
                 self.feed();
+                if self.further && self.held_bytes > FURTHER_HELD_MAX {
+                    self.fail(Code::LimitExceeded);
+                }
             }
             Err(PartsError::TooLarge) => self.fail(Code::FrameTooLarge),
             Err(PartsError::Malformed) => self.fail(Code::BadFrame),
@@ -94,6 +108,7 @@ impl Lane {
 
     fn fail(&mut self, code: Code) {
         self.stopped = true;
+        (self.held, self.held_bytes) = (VecDeque::new(), 0);
         self.peer.turn();
         self.link.say_close(code, Some(&OutFrame::with("hub:close", &Fault::from(code))));
     }
@@ -101,6 +116,7 @@ impl Lane {
     fn feed(&mut self) {
         while self.ready.is_none() && !self.stopped {
             let Some(message) = self.held.pop_front() else { break };
+            self.held_bytes -= len(&message);
             self.fed = true;
             match self.peer.receive(None, message) {
                 Flow::Continue => {}
@@ -112,7 +128,7 @@ impl Lane {
             }
         }
         if self.stopped {
-            self.held.clear();
+            (self.held, self.held_bytes) = (VecDeque::new(), 0);
         }
     }
 
@@ -156,13 +172,14 @@ impl Lane {
         now: Instant,
         message_bytes_max: usize,
     ) -> usize {
+        let outstanding_max = if self.further { FURTHER_OUTSTANDING_MAX } else { OUTSTANDING_MAX };
         loop {
             if self.link.has_room_again() {
                 self.peer.writable();
             }
             let Some(mut channel) = pc.data_channel(self.channel) else { return 0 };
             let outstanding = channel.outstanding_bytes();
-            if outstanding >= OUTSTANDING_MAX {
+            if outstanding >= outstanding_max {
                 return outstanding;
             }
             let Some(frame) = self.link.take() else { return outstanding };
@@ -185,6 +202,12 @@ impl Lane {
         }
         let since = *self.closing_since.get_or_insert(now);
         if self.link.is_empty() && outstanding == 0 { Closing::Said } else { Closing::Since(since) }
+    }
+}
+
+fn len(message: &Message) -> usize {
+    match message {
+        Message::Text(bytes) | Message::Binary(bytes) => bytes.len(),
     }
 }
 

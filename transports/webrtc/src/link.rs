@@ -39,8 +39,9 @@ struct Outbound {
 }
 
 impl Link {
-    pub(crate) fn new(changed: Arc<Notify>) -> Link {
-        Link { out: Mutex::new(Outbound { may_lose: true, ..Outbound::default() }), changed }
+    /// `may_lose`: there is a channel for volatile frames.
+    pub(crate) fn new(changed: Arc<Notify>, may_lose: bool) -> Link {
+        Link { out: Mutex::new(Outbound { may_lose, ..Outbound::default() }), changed }
     }
 
     /// The next frame for the channel.

@@ -34,6 +34,8 @@ const STRAYS_MAX: usize = 8;
 
 /// The label of the link's channel, which the client opens.
 const LABEL: &str = "crosspoint";
+/// That of a further link's.
+const FURTHER: &str = "crosspoint-bulk";
 
 /// A peer that was answered.
 pub(crate) struct Peer {
@@ -43,7 +45,10 @@ pub(crate) struct Peer {
     pub(crate) info: LinkInfo,
     /// The longest message that the client takes in one, bytes.
     pub(crate) message_bytes_max: usize,
+    /// The link, once its channel is open; the peer ends with it.
     pub(crate) lane: Option<Lane>,
+    /// A further one.
+    pub(crate) further: Option<Lane>,
     /// The channel of volatile frames, which is agreed on without a word: the library would send all that goes by a channel of the client's
     /// making until it arrives.
     pub(crate) volatile: RTCDataChannelId,
@@ -89,10 +94,12 @@ impl Peer {
                 }
                 () = changed.notified() => {}
                 () = ready(&mut self.lane) => self.fed = 0,
+                () = ready(&mut self.further) => {}
                 () = sleep_until(wakes.into()) => {}
                 told = told.wait_for(|told| *told != Told::Nothing) => {
-                    if let Some(lane) = &mut self.lane {
-                        lane.bye = told.is_ok_and(|told| *told == Told::Bye);
+                    let bye = told.is_ok_and(|told| *told == Told::Bye);
+                    for lane in self.lanes() {
+                        lane.bye = bye;
                     }
                     break;
                 }
@@ -104,6 +111,10 @@ impl Peer {
         // So that the other end hears of it; what fails of it, it finds out by itself.
         let _ = self.pc.close();
         self.send_packets().await;
+    }
+
+    fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lane.iter_mut().chain(&mut self.further)
     }
 
     /// When a timer of the library may have run out.
@@ -161,10 +172,32 @@ impl Peer {
             self.heard = false;
         }
         let outstanding = lane.send(&mut self.pc, now, self.message_bytes_max);
-        if outstanding > 0 {
+        self.send_volatile(now);
+        let further = self.work_further(now);
+        if outstanding + further > 0 {
             self.active = now;
         }
-        self.send_volatile(now);
+        outstanding
+    }
+
+    /// The same for the further link, which may end by itself.
+    fn work_further(&mut self, now: Instant) -> usize {
+        let Some(lane) = &mut self.further else { return 0 };
+        lane.turn();
+        let outstanding = lane.send(&mut self.pc, now, self.message_bytes_max);
+        let over = match lane.closing(now, outstanding) {
+            Closing::No => false,
+            Closing::Since(since) => now >= since + self.shared.config.close_wait,
+            Closing::Said => true,
+        };
+        if over {
+            let channel = lane.channel;
+            self.further = None;
+            if let Some(mut channel) = self.pc.data_channel(channel) {
+                // Fails only on one that is closed.
+                let _ = channel.close();
+            }
+        }
         outstanding
     }
 
@@ -173,16 +206,15 @@ impl Peer {
             // The event of its opening may stand behind its first message.
             self.events();
         }
-        let Some(lane) = &mut self.lane else { return };
-        if lane.channel == channel {
+        if let Some(lane) = self.lanes().find(|lane| lane.channel == channel) {
             lane.take(text, bytes);
-        } else if self.volatile == channel {
+        } else if let Some(lane) = self.lane.as_mut().filter(|_| self.volatile == channel) {
             lane.take_volatile(bytes);
         }
     }
 
     fn is_known(&self, channel: RTCDataChannelId) -> bool {
-        self.volatile == channel || self.lane.as_ref().is_some_and(|lane| lane.channel == channel)
+        self.volatile == channel || self.lane.iter().chain(&self.further).any(|lane| lane.channel == channel)
     }
 
     fn events(&mut self) {
@@ -195,6 +227,7 @@ impl Peer {
                 }
                 RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(channel)) => {
                     self.over |= self.lane.as_ref().is_some_and(|lane| lane.channel == channel);
+                    self.further.take_if(|lane| lane.channel == channel);
                     if let Some(lane) = self.lane.as_ref().filter(|_| self.volatile == channel) {
                         lane.link.lose_nothing();
                     }
@@ -216,12 +249,9 @@ impl Peer {
         let Some(mut channel) = self.pc.data_channel(id) else { return };
         match channel.label() {
             _ if id == self.volatile => {}
-            LABEL if self.lane.is_none() && channel.ordered() => {
-                let info = LinkInfo { transport: Some(Transport::WebRtc), ..self.info.clone() };
-                let Shared { acceptor, config, counters, .. } = &*self.shared;
-                let lane =
-                    Lane::new(id, info, self.changed.clone(), &**acceptor, config.frame_bytes_max, counters);
-                self.lane = Some(lane);
+            LABEL if self.lane.is_none() && channel.ordered() => self.lane = Some(self.link(id, false)),
+            FURTHER if self.further.is_none() && self.lane.is_some() && channel.ordered() => {
+                self.further = Some(self.link(id, true));
             }
             _ => {
                 // Fails only on one that is closed.
@@ -231,6 +261,12 @@ impl Peer {
                 self.over |= self.strays > STRAYS_MAX;
             }
         }
+    }
+
+    fn link(&self, channel: RTCDataChannelId, bulk: bool) -> Lane {
+        let info = LinkInfo { transport: Some(Transport::WebRtc), bulk, ..self.info.clone() };
+        let Shared { acceptor, config, counters, .. } = &*self.shared;
+        Lane::new(channel, info, self.changed.clone(), &**acceptor, config.frame_bytes_max, counters)
     }
 
     fn send_volatile(&mut self, now: Instant) {

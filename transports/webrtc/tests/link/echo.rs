@@ -1,8 +1,9 @@
 use crate::support::client::{Client, message};
 use crate::support::hub::{FRAME_BYTES_MAX, Seen, Server, config, text};
 use bytes::Bytes;
-use crosspoint_core::{Frame, Message, OutFrame};
+use crosspoint_core::{Code, Fault, Frame, Message, OutFrame};
 use std::sync::Arc;
+use webrtc::data_channel::DataChannelEvent;
 
 #[tokio::test]
 async fn messages_come_and_go() {
@@ -87,4 +88,54 @@ async fn several_sockets_and_address_families_are_one_endpoint() {
         assert_eq!(candidates, 2, "{}", client.answer);
         client.pc.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_further_link_comes_and_goes_beside_the_first() {
+    let mut server = Server::start(true);
+    let mut client = Client::connect(&server.endpoint).await.opened().await;
+    let first = server.link().await;
+    for round in 0..3 {
+        let bulk = client.pc.create_data_channel("crosspoint-bulk", None).await.unwrap();
+        let link = server.link().await;
+        while !matches!(bulk.poll().await, Some(DataChannelEvent::OnOpen)) {}
+        let text = format!(r#"{{"type":"bulk","data":{round}}}"#);
+        bulk.send_text(&text).await.unwrap();
+        assert_eq!(message(&*bulk).await, text.as_bytes());
+        if round == 1 {
+            let fault = Fault::from(Code::Replaced);
+            link.sender.close(&fault, Some(&OutFrame::with("hub:close", &fault)));
+            assert!(message(&*bulk).await.starts_with(br#"{"type":"hub:close""#));
+        } else {
+            bulk.close().await.unwrap();
+        }
+        link.until(Seen::Down).await;
+        // Behind the end of the channel, so that both ends are done with it.
+        client.send_text(r#"{"type":"t"}"#).await;
+        assert_eq!(client.text().await, r#"{"type":"t"}"#);
+    }
+    assert_eq!(first.unread().await, vec![Seen::Text(r#"{"type":"t"}"#.into()); 3]);
+}
+
+#[tokio::test]
+async fn a_further_link_that_waits_holds_nobody_up() {
+    let mut server = Server::start(true);
+    let mut client = Client::connect(&server.endpoint).await.opened().await;
+    let _first = server.link().await;
+    let bulk = client.pc.create_data_channel("crosspoint-bulk", None).await.unwrap();
+    let link = server.link().await;
+    link.set_waits(true);
+    let large = "x".repeat(60_000);
+    for _ in 0..10 {
+        bulk.send_text(&large).await.unwrap();
+    }
+    client.send_text(r#"{"type":"t"}"#).await;
+    assert_eq!(client.text().await, r#"{"type":"t"}"#);
+    // Who sends more than anybody may, to a link that doesn't take it, is not waited for.
+    for _ in 0..20 {
+        bulk.send_text(&large).await.unwrap();
+    }
+    link.until(Seen::Down).await;
+    client.send_text(r#"{"type":"t"}"#).await;
+    assert_eq!(client.text().await, r#"{"type":"t"}"#);
 }
