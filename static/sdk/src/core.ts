@@ -142,9 +142,8 @@ export class Core {
     const { user, info, redirect = true } = options;
     const memory = new NetworkMemory(clock, options.networkMemory === false ? null : defaultStore());
     const reputation = new Reputation(clock);
-    const { base } = this;
     const directory = new Directory(
-      { base, user, info, fetch: fetchFn, families, connectTimeoutMs, redirect },
+      { base: this.base, user, info, fetch: fetchFn, families, connectTimeoutMs, redirect },
       clock,
       this.tokens,
       memory,

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { addresses, Namespace } from '../../networks/lib/namespace.js';
 import { launch } from '../lib/browser.js';
+import { acceptFile, has, received, sendFile, sent, sumOf } from '../lib/files.js';
 import { Hub } from '../lib/hub.js';
 import { PEER_FLAGS, PeerPage } from '../lib/peer.js';
 
@@ -78,6 +79,27 @@ test('where UDP never passes, all goes through the hub until it does', { skip },
   assert.deepEqual([await ada.ways(), await bob.ways()], [{ Bob: 'hub' }, { Ada: 'hub' }]);
   await space.rules({ udp: 'pass' });
   await Promise.all([ada.hears('Bob', 50, 'direct', 60_000), bob.hears('Ada', 50, 'direct', 60_000)]);
+  const [fromAda, fromBob] = await Promise.all([ada.stop(), bob.stop()]);
+  await ada.heardAll('Bob', fromBob);
+  await bob.heardAll('Ada', fromAda);
+});
+
+test('a firewall drops UDP in the middle of a file: it arrives through the hub', { skip }, async () => {
+  await space.rules({ udp: 'pass' });
+  const ada = await PeerPage.open(hub.origin, { name: 'Ada', room: 'file', browser: await launchInside() });
+  ends.push(() => ada.close());
+  const bob = await PeerPage.open(hub.origin, { name: 'Bob', room: 'file' });
+  ends.push(() => bob.close());
+  await Promise.all([ada.reaches({ Bob: 'direct' }), bob.reaches({ Ada: 'direct' })]);
+  await Promise.all([ada.start(RATE), bob.start(RATE)]);
+  await sendFile(ada, { size: 50_000_000 });
+  await acceptFile(bob);
+  await has(bob, 0.3);
+  await space.rules({ udp: 'drop' });
+  const got = await received(bob);
+  assert.equal(got.sum, await sumOf(ada), JSON.stringify(got));
+  assert.ok(got.took.direct > 0 && got.took.hub > 0, JSON.stringify(got.took));
+  assert.deepEqual(await sent(ada), { Bob: 'delivered' });
   const [fromAda, fromBob] = await Promise.all([ada.stop(), bob.stop()]);
   await ada.heardAll('Bob', fromBob);
   await bob.heardAll('Ada', fromAda);

@@ -17,8 +17,7 @@ export async function sendFile(peer, { name = 'file.bin', size, seed = 1, ...opt
     window.peer.uploads = await window.peer.room.files.send(file, options);
     const seen = (window.peer.seen = []);
     for (const upload of window.peer.uploads) upload.on('path', ({ via }) => seen.push(via));
-    const sum = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
-    window.peer.sum = Array.from(new Uint8Array(sum), (b) => b.toString(16).padStart(2, '0')).join('');
+    window.peer.sum = await window.peer.digest(file);
   }, { name, size, seed, options });
 }
 
@@ -56,9 +55,7 @@ export const received = (peer) =>
     const { file, error } = await window.peer.result;
     if (error) return { code: error.code, message: error.message };
     if (!file) return { file: null, took: window.peer.took };
-    const sum = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
-    const hex = Array.from(new Uint8Array(sum), (b) => b.toString(16).padStart(2, '0')).join('');
-    return { name: file.name, type: file.type, size: file.size, sum: hex, took: window.peer.took };
+    return { name: file.name, type: file.type, size: file.size, sum: await window.peer.digest(file), took: window.peer.took };
   });
 
 /** How the transfers that a page began came out, by receiver. */
