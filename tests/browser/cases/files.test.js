@@ -92,6 +92,22 @@ test('the receiver reloads at 60 %: the offer comes again, and the transfer goes
   for (const page of [ada, bob]) page.assertQuiet();
 });
 
+test('the hub restarts in the middle: both go on with new sessions, directly and through the hub', async () => {
+  for (const direct of [true, false]) {
+    const [ada, bob] = await pair(`restart-${direct}`, { direct });
+    await sendFile(ada, { size: 40_000_000, seed: 11 });
+    await acceptFile(bob);
+    await has(bob, 0.4);
+    const before = await bob.session();
+    await hub.restart();
+    const got = await received(bob);
+    assert.equal(got.sum, await sumOf(ada), JSON.stringify(got));
+    assert.deepEqual(await sent(ada), { Bob: 'delivered' });
+    if (!direct) assert.notEqual(await bob.session(), before);
+    for (const page of [ada, bob]) page.assertQuiet();
+  }
+});
+
 test('to everybody, declined, cancelled from both ends, or too much: each receiver has an end of their own', async () => {
   const [ada, bob] = await pair('all');
   const cleo = await comes('Cleo', 'all');
