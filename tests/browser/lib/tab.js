@@ -77,7 +77,7 @@ export class Tab {
   }
 
   async story(wanted) {
-    const state = await this.ask(() => JSON.stringify({ heard: window.tab.heard, log: window.tab.log.slice(-20), state: window.tab.client.state })).catch(String);
+    const state = await this.ask(() => JSON.stringify({ heard: window.tab.heard, log: window.tab.log.slice(-20), state: window.tab.client.state, counters: window.tab.client.counters })).catch(String);
     return `${this.name} ${wanted}: ${state}\n${this.wrong.join('\n')}`;
   }
 
