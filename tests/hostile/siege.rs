@@ -82,7 +82,9 @@ where
         hub.metric("links_waiting", |n| n == 0).await;
         hub.metric("links{transport=\"websocket\"}", |n| n == 1).await;
         hub.metric("links{transport=\"sse\"}", |n| n == 1).await;
-        for gauge in ["links", "opening", "connections"] {
+        hub.metric("bulk_sessions", |n| n == 0).await;
+        // With its connection each stream is gone.
+        for gauge in ["links", "bulk_links", "opening", "connections"] {
             hub.metric(&format!("webtransport_{gauge}"), |n| n == 0).await;
         }
         // The stream, its uplink, the negotiations, and this question.

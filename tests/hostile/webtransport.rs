@@ -53,11 +53,20 @@ impl Way {
     /// One that has said hello.
     async fn user(&self, user: &str) -> Session {
         let mut session = self.session().await;
-        session.say(json!({"type": "hub:hello", "data": {"version": 1, "user": user}})).await;
-        let welcome = session.next().await.unwrap();
-        let text = String::from_utf8_lossy(&welcome);
-        assert!(text.starts_with("{\"type\":\"hub:welcome\""), "{text}");
+        session.hello(json!({"version": 1, "user": user})).await;
         session
+    }
+
+    /// The same with a bulk session on a second stream.
+    async fn user_with_bulk(&self, user: &str) -> (Session, Session) {
+        let mut session = self.session().await;
+        let said = session.hello(json!({"version": 1, "user": user, "bulk": true})).await;
+        let connection = session.connection.clone();
+        let (send, read) = connection.open_bi().await.unwrap().await.unwrap();
+        let mut bulk = Session { connection, send, read, held: vec![] };
+        let of = json!({"session": said["session"], "resume": said["resume"]});
+        bulk.hello(json!({"version": 1, "bulk_for": of})).await;
+        (session, bulk)
     }
 }
 
@@ -81,6 +90,14 @@ impl Session {
     async fn say(&mut self, frame: Value) {
         let text = frame.to_string();
         self.message(text.len() as u32, text.as_bytes()).await;
+    }
+
+    /// Says hello; what the welcome says.
+    async fn hello(&mut self, data: Value) -> Value {
+        self.say(json!({"type": "hub:hello", "data": data})).await;
+        let welcome: Value = serde_json::from_slice(&self.next().await.unwrap()).unwrap();
+        assert_eq!(welcome["type"], "hub:welcome", "{welcome}");
+        welcome["data"].clone()
     }
 
     /// The next message; `None` at the end. Cancel safe.
@@ -287,6 +304,15 @@ async fn idle(mut session: Session, mut over: watch::Receiver<bool>) -> String {
     }
 }
 
+/// Answers pings until the session ends.
+async fn beside(mut bulk: Session) {
+    while let Some(text) = bulk.next().await {
+        if text.starts_with(b"{\"type\":\"hub:ping\"") {
+            bulk.say(json!({"type": "hub:pong", "data": {"received": 0}})).await;
+        }
+    }
+}
+
 async fn thousand(addr: SocketAddr) {
     let relay = UdpRelay::start().await.unwrap();
     relay.lead_to(addr);
@@ -296,8 +322,9 @@ async fn thousand(addr: SocketAddr) {
     let mut polite = JoinSet::new();
     for n in 0..20 {
         let names = (0..25).map(|k| format!("u{}", n * 25 + k)).collect::<Vec<_>>();
-        for session in join_all(names.iter().map(|name| near.user(name))).await {
+        for (session, bulk) in join_all(names.iter().map(|name| near.user_with_bulk(name))).await {
             polite.spawn(idle(session, over.clone()));
+            tokio::spawn(beside(bulk));
         }
         for session in join_all(names.iter().map(|name| far.user(name))).await {
             // These vanish: nobody waits for them.
@@ -305,7 +332,11 @@ async fn thousand(addr: SocketAddr) {
         }
     }
     let read = Answer::of(addr, "GET", "/metrics", &[], b"").await.body;
-    assert!(read.contains("crosspoint_webtransport_links 1000\n"));
+    assert!(read.contains("crosspoint_webtransport_links 1500\n"), "{read}");
+    assert!(
+        read.contains("crosspoint_webtransport_bulk_links 500\n")
+            && read.contains("crosspoint_bulk_sessions 500\n")
+    );
     relay.set(Packets::Drop, Packets::Drop);
     end.send_replace(true);
     while let Some(code) = polite.join_next().await {

@@ -14,6 +14,7 @@ pub(crate) enum Adapter {
     StreamH2,
     Poll,
     WebTransport,
+    WebRtc,
 }
 
 /// How a hello or a message was refused.
@@ -42,12 +43,18 @@ pub(crate) fn hello(user: &str) -> Value {
 }
 
 impl Adapter {
-    pub(crate) const ALL: [Adapter; 5] =
-        [Adapter::WebSocket, Adapter::Stream, Adapter::StreamH2, Adapter::Poll, Adapter::WebTransport];
+    pub(crate) const ALL: [Adapter; 6] = [
+        Adapter::WebSocket,
+        Adapter::Stream,
+        Adapter::StreamH2,
+        Adapter::Poll,
+        Adapter::WebTransport,
+        Adapter::WebRtc,
+    ];
 
     /// Whether frames go both ways on one connection, as text or bytes, and ends have codes.
     pub(crate) fn has_messages(self) -> bool {
-        matches!(self, Adapter::WebSocket | Adapter::WebTransport)
+        matches!(self, Adapter::WebSocket | Adapter::WebTransport | Adapter::WebRtc)
     }
 
     /// A link that has said nothing.

@@ -30,6 +30,8 @@ pub(crate) async fn try_start(edit: impl FnOnce(&mut Config)) -> Result<Running,
     config.shutdown.drain_ms = 200;
     config.limits.drain_ms = 150;
     config.transports.webtransport.enabled = true;
+    config.transports.webrtc.enabled = true;
+    config.transports.webrtc.address_offers_per_s = 1_000;
     edit(&mut config);
     Server::start(config).await
 }

@@ -1,6 +1,7 @@
 use super::adapter::{Adapter, Refused};
 use super::got::{Got, counted};
 use super::http::{Http, Version};
+use super::rtc::{Rtc, RtcReader};
 use super::sse::Blocks;
 use super::task::Task;
 use super::within;
@@ -30,6 +31,7 @@ pub(crate) struct Link {
 enum Up {
     Ws(Ws),
     Wt(Wt),
+    Rtc(Rtc),
     Posts(Posts),
 }
 
@@ -58,6 +60,10 @@ impl Link {
             }
             let reader = Task::new(unless(silent.clone(), read_wt(reader, tell)));
             return Ok(Link { by, sent: 0, received: 0, up: Up::Wt(wt), down, silent, _reader: reader });
+        }
+        if by == Adapter::WebRtc {
+            let (rtc, reader) = Rtc::open(hub, headers).await?;
+            return Ok(Link::by_channel(rtc, reader, frames).await);
         }
         if by == Adapter::WebSocket {
             let mut all = vec![("sec-websocket-protocol", "crosspoint.v1")];
@@ -97,8 +103,23 @@ impl Link {
         Ok(Link { by, sent: 0, received: 0, up, down, silent, _reader: reader })
     }
 
-    /// Another link of the same client: on WebTransport a stream of the same session.
+    /// A link on a channel that is open.
+    pub(crate) async fn by_channel(rtc: Rtc, reader: RtcReader, frames: &[Value]) -> Link {
+        for frame in frames {
+            rtc.text(&frame.to_string()).await;
+        }
+        let (tell, down) = mpsc::unbounded_channel();
+        let silent = Arc::new(Notify::new());
+        let reader = Task::new(unless(silent.clone(), read_rtc(reader, tell)));
+        Link { by: Adapter::WebRtc, sent: 0, received: 0, up: Up::Rtc(rtc), down, silent, _reader: reader }
+    }
+
+    /// Another link of the same client: on WebTransport a stream of the same session, on WebRTC a channel of the same connection.
     pub(crate) async fn beside(&self, by: Adapter, hub: &Running, frames: &[Value]) -> Result<Link, Refused> {
+        if let (Up::Rtc(main), Adapter::WebRtc) = (&self.up, by) {
+            let (rtc, reader) = main.beside().await;
+            return Ok(Link::by_channel(rtc, reader, frames).await);
+        }
         let Up::Wt(main) = &self.up else { return Link::open(by, hub, &[], frames).await };
         if by != Adapter::WebTransport {
             return Link::open(by, hub, &[], frames).await;
@@ -130,6 +151,12 @@ impl Link {
                 }
                 Ok(())
             }
+            Up::Rtc(rtc) => {
+                for frame in frames {
+                    rtc.text(&frame.to_string()).await;
+                }
+                Ok(())
+            }
             Up::Posts(posts) => posts.send(start, frames).await.map(drop),
         }
     }
@@ -154,6 +181,7 @@ impl Link {
             return match &mut self.up {
                 Up::Ws(ws) => ws.binary(message).await,
                 Up::Wt(wt) => wt.binary(&message).await,
+                Up::Rtc(rtc) => rtc.binary(&message).await,
                 Up::Posts(_) => unreachable!("it has messages"),
             };
         }
@@ -269,14 +297,22 @@ impl Link {
     pub(crate) fn wt(&self) -> &Wt {
         match &self.up {
             Up::Wt(wt) => wt,
-            Up::Ws(_) | Up::Posts(_) => panic!("{:?} is no WebTransport", self.by),
+            _ => panic!("{:?} is no WebTransport", self.by),
         }
     }
 
     pub(crate) fn wt_mut(&mut self) -> &mut Wt {
         match &mut self.up {
             Up::Wt(wt) => wt,
-            Up::Ws(_) | Up::Posts(_) => panic!("{:?} is no WebTransport", self.by),
+            _ => panic!("{:?} is no WebTransport", self.by),
+        }
+    }
+
+    /// The connection of a WebRTC link.
+    pub(crate) fn rtc(&self) -> &Rtc {
+        match &self.up {
+            Up::Rtc(rtc) => rtc,
+            _ => panic!("{:?} is no WebRTC", self.by),
         }
     }
 
@@ -284,7 +320,7 @@ impl Link {
     pub(crate) fn posts(&self) -> &Posts {
         match &self.up {
             Up::Posts(posts) => posts,
-            Up::Ws(_) | Up::Wt(_) => panic!("{:?} has no POSTs", self.by),
+            _ => panic!("{:?} has no POSTs", self.by),
         }
     }
 }
@@ -332,6 +368,16 @@ async fn read_ws(mut reader: WsReader, tell: mpsc::UnboundedSender<Came>) {
 }
 
 async fn read_wt(mut reader: WtReader, tell: mpsc::UnboundedSender<Came>) {
+    loop {
+        let came = reader.next().await;
+        let end = matches!(came, Came::End(_));
+        if tell.send(came).is_err() || end {
+            return;
+        }
+    }
+}
+
+async fn read_rtc(mut reader: RtcReader, tell: mpsc::UnboundedSender<Came>) {
     loop {
         let came = reader.next().await;
         let end = matches!(came, Came::End(_));

@@ -6,7 +6,7 @@ mod poll;
 mod stream;
 mod uplink;
 mod websocket;
-mod webtransport;
+pub(crate) mod webtransport;
 
 pub use parser::{Parser, SseEvent};
 pub(crate) use stream::{Opened, StreamEvents, open_stream};

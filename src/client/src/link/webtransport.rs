@@ -1,7 +1,7 @@
 //! WebTransport: frames behind their lengths on one stream, volatile ones as datagrams (docs/protocol.md, WebTransport).
 
 use super::{Context, LinkEvent, Outbox, Outgoing};
-use crate::net::Address;
+use crate::net::{Address, Tls};
 use bytes::Bytes;
 use crosspoint_core::{Code, Fault, Frame, Retry};
 use serde_json::json;
@@ -34,7 +34,9 @@ pub(super) async fn run(context: &Context, outbox: Outbox) -> Result<(), Fault> 
     if context.bulk {
         return beside(context, outbox).await;
     }
-    let (_endpoint, connection) = match timeout(context.within, connect(context)).await {
+    let Context { address, certificate_hashes, tls, .. } = context;
+    let connecting = connect(address, certificate_hashes, tls);
+    let (_endpoint, connection) = match timeout(context.within, connecting).await {
         Ok(connected) => connected?,
         Err(_) => return Err(Fault::new(Code::Timeout, "WebTransport was not answered in time")),
     };
@@ -81,10 +83,14 @@ async fn beside(context: &Context, outbox: Outbox) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn connect(context: &Context) -> Result<(Endpoint<Client>, Connection), Fault> {
-    let Address { host, port, path, .. } = &context.address;
+pub(crate) async fn connect(
+    address: &Address,
+    certificate_hashes: &[[u8; 32]],
+    tls: &Tls,
+) -> Result<(Endpoint<Client>, Connection), Fault> {
+    let Address { host, port, path, .. } = address;
     let failed = |e: &dyn std::fmt::Display| {
-        Fault::new(Code::Unavailable, format!("WebTransport to {}: {e}", context.address.authority()))
+        Fault::new(Code::Unavailable, format!("WebTransport to {}: {e}", address.authority()))
     };
     let mut found = tokio::net::lookup_host((host.as_str(), *port)).await.map_err(|e| failed(&e))?;
     let there = found.next().ok_or_else(|| failed(&"no such host"))?;
@@ -93,13 +99,12 @@ async fn connect(context: &Context) -> Result<(Endpoint<Client>, Connection), Fa
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let config = ClientConfig::builder().with_bind_address(here);
-    let config = if context.certificate_hashes.is_empty() {
-        let mut tls = (**context.tls.connector().await?.config()).clone();
+    let config = if certificate_hashes.is_empty() {
+        let mut tls = (**tls.connector().await?.config()).clone();
         tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
         config.with_custom_tls(tls)
     } else {
-        config
-            .with_server_certificate_hashes(context.certificate_hashes.iter().copied().map(Sha256Digest::new))
+        config.with_server_certificate_hashes(certificate_hashes.iter().copied().map(Sha256Digest::new))
     };
     let config = config.max_idle_timeout(Some(IDLE)).map_err(|e| failed(&e))?;
     let endpoint = Endpoint::client(config.dns_resolver(Found(there)).build()).map_err(|e| failed(&e))?;
@@ -127,7 +132,7 @@ impl DnsResolver for Found {
     }
 }
 
-async fn open(connection: &Connection) -> Result<(SendStream, RecvStream), Fault> {
+pub(crate) async fn open(connection: &Connection) -> Result<(SendStream, RecvStream), Fault> {
     let lost = |e: &dyn std::fmt::Display| Fault::new(Code::Unavailable, format!("WebTransport: {e}"));
     let opening = connection.open_bi().await.map_err(|e| lost(&e))?;
     opening.await.map_err(|e| lost(&e))
@@ -200,7 +205,7 @@ async fn read(context: &Context, connection: &Connection, mut stream: RecvStream
 }
 
 /// The next whole message, taken off.
-fn split<'a>(rest: &mut &'a [u8]) -> Result<Option<(bool, &'a [u8])>, Fault> {
+pub(crate) fn split<'a>(rest: &mut &'a [u8]) -> Result<Option<(bool, &'a [u8])>, Fault> {
     let Some((head, behind)) = rest.split_first_chunk::<4>() else { return Ok(None) };
     let head = u32::from_be_bytes(*head);
     let len = (head & !BINARY) as usize;
@@ -273,14 +278,14 @@ fn outgoing(next: &Outgoing, connection: &Connection, batch: &mut Vec<u8>) {
     }
 }
 
-fn put(frame: &Frame, batch: &mut Vec<u8>) {
+pub(crate) fn put(frame: &Frame, batch: &mut Vec<u8>) {
     match frame.encode_binary() {
         Some(bytes) => message(true, &bytes, batch),
         None => message(false, frame.encode_text().as_bytes(), batch),
     }
 }
 
-fn message(binary: bool, body: &[u8], batch: &mut Vec<u8>) {
+pub(crate) fn message(binary: bool, body: &[u8], batch: &mut Vec<u8>) {
     // No frame comes near 2 GiB: the hub's limits bound them long before.
     let len = u32::try_from(body.len()).unwrap_or(0) & !BINARY;
     batch.extend_from_slice(&(if binary { BINARY | len } else { len }).to_be_bytes());

@@ -2,10 +2,12 @@
 
 mod sse;
 mod websocket;
+mod webtransport;
 
 pub use crate::link::{Parser, SseEvent};
 pub use sse::{Batch, SseLink};
 pub use websocket::WsLink;
+pub use webtransport::WtLink;
 
 use crate::net::{Address, Http, Tls, body_of, host_header};
 use bytes::Bytes;

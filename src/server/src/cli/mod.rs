@@ -52,7 +52,7 @@ impl Cli {
             Command::Token(options) => token::token(&options),
             Command::Publish(args) => publish::publish(&args),
             Command::Subscribe(args) => subscribe::subscribe(&args),
-            Command::Bench(args) => bench::bench(&args),
+            Command::Bench(args) => bench::bench(args),
             Command::Config(ConfigCommand::Check(options)) => check::check(&options),
         };
         match done {

@@ -2,8 +2,12 @@
 
 use super::BenchArgs;
 use crate::cli::Failure;
-use crosspoint_client::raw::WsLink;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crosspoint_client::raw::{self, WsLink, WtLink};
 use crosspoint_client::{Fault, Frame};
+use crosspoint_core::negotiate::Choice;
+use http::{HeaderValue, Method, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -48,8 +52,37 @@ impl Shared {
     }
 }
 
+enum Wire {
+    Ws(Box<WsLink>),
+    Wt(Box<WtLink>),
+}
+
+/// Where WebTransport is, and which certificates to trust there.
+#[derive(Debug, Clone)]
+pub(super) struct Offer {
+    url: String,
+    certificate_hashes: Vec<[u8; 32]>,
+}
+
+impl Offer {
+    /// As the hub's negotiation says.
+    pub(super) async fn ask(args: &BenchArgs) -> Result<Offer, Failure> {
+        let url = format!("{}/negotiate", args.url.trim_end_matches('/'));
+        let ask = json!({"version": 1, "transports": ["webtransport"], "user": "bench"});
+        let token = args.token.iter().map(|t| HeaderValue::from_str(&format!("Bearer {t}")));
+        let token = token.collect::<Result<Vec<_>, _>>()?;
+        let headers: Vec<_> = token.into_iter().map(|t| (header::AUTHORIZATION, t)).collect();
+        let answer = raw::request(Method::POST, &url, &headers, ask.to_string()).await?.json();
+        let choice = answer["transports"].as_array().and_then(|all| all.first()).cloned();
+        let choice: Choice = serde_json::from_value(choice.ok_or("the hub does not offer WebTransport")?)?;
+        let hash = |h: &String| STANDARD.decode(h).ok()?.try_into().ok();
+        let certificate_hashes = choice.certificate_hashes.iter().filter_map(hash).collect();
+        Ok(Offer { url: choice.url, certificate_hashes })
+    }
+}
+
 pub(super) struct Link {
-    link: WsLink,
+    wire: Wire,
     counted: u64,
     /// The address of this session, for messages to itself.
     pub(super) to_self: String,
@@ -69,16 +102,26 @@ impl Link {
     }
 
     async fn open_now(args: &BenchArgs, n: usize, room: Option<&str>) -> Result<Link, Fault> {
-        let url = format!("{}/ws", args.url.trim_end_matches('/'));
-        let mut link = WsLink::open(&url).await?;
+        let mut wire = match &args.offer {
+            Some(Offer { url, certificate_hashes }) => {
+                Wire::Wt(Box::new(WtLink::open(url, certificate_hashes).await?))
+            }
+            None => {
+                let url = format!("{}/ws", args.url.trim_end_matches('/'));
+                Wire::Ws(Box::new(WsLink::open(&url).await?))
+            }
+        };
         let hello = match &args.token {
             Some(token) => json!({"version": 1, "token": token, "client": {"name": "bench", "version": "1"}}),
             None => {
                 json!({"version": 1, "user": format!("bench-{n}"), "client": {"name": "bench", "version": "1"}})
             }
         };
-        let welcome = link.hello(&hello).await?;
-        let mut link = Link { link, counted: 0, to_self: format!("session:{}", welcome.session) };
+        let welcome = match &mut wire {
+            Wire::Ws(link) => link.hello(&hello).await?,
+            Wire::Wt(link) => link.hello(&hello).await?,
+        };
+        let mut link = Link { wire, counted: 0, to_self: format!("session:{}", welcome.session) };
         if let Some(room) = room {
             link.send(&Frame::new("hub:join").room(room).id("join")).await?;
             loop {
@@ -98,7 +141,10 @@ impl Link {
     }
 
     pub(super) async fn send(&mut self, frame: &Frame) -> Result<(), Fault> {
-        self.link.send(frame).await
+        match &mut self.wire {
+            Wire::Ws(link) => link.send(frame).await,
+            Wire::Wt(link) => link.send(frame).await,
+        }
     }
 
     /// Ends the session, so that the next load doesn't meet it parked.
@@ -108,13 +154,20 @@ impl Link {
 
     /// Shows that it lives.
     async fn beat(&mut self) -> Result<(), Fault> {
-        self.link.send_text("{}").await
+        match &mut self.wire {
+            Wire::Ws(link) => link.send_text("{}").await,
+            Wire::Wt(link) => link.send_text("{}").await,
+        }
     }
 
     /// The next frame of the hub that is not the link's own. Cancel safe up to a lost acknowledgement.
     pub(super) async fn next(&mut self) -> Result<Frame, Fault> {
         loop {
-            let frame = self.link.recv().await?.ok_or(crosspoint_client::Code::Unavailable)?;
+            let frame = match &mut self.wire {
+                Wire::Ws(link) => link.recv().await?,
+                Wire::Wt(link) => link.recv().await?,
+            };
+            let frame = frame.ok_or(crosspoint_client::Code::Unavailable)?;
             match frame.kind.as_str() {
                 "hub:ping" => self.send(&Frame::with("hub:pong", &json!({"received": self.counted}))).await?,
                 "hub:close" => {
@@ -137,7 +190,12 @@ impl Link {
 pub(super) async fn open_all(args: &BenchArgs, rooms: &[Option<String>]) -> Result<Vec<Link>, Failure> {
     let mut links: Vec<Option<Link>> = rooms.iter().map(|_| None).collect();
     let mut under_way = JoinSet::new();
-    let args = Arc::new(BenchArgs { url: args.url.clone(), token: args.token.clone(), ..*args });
+    let args = Arc::new(BenchArgs {
+        url: args.url.clone(),
+        token: args.token.clone(),
+        offer: args.offer.clone(),
+        ..*args
+    });
     let mut next = 0;
     while next < rooms.len() || !under_way.is_empty() {
         while next < rooms.len() && under_way.len() < args.parallel.max(1) {

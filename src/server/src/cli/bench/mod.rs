@@ -5,10 +5,13 @@ mod link;
 mod loads;
 mod procfs;
 mod report;
+mod transfer;
 
 use super::Failure;
 use clap::{Args, ValueEnum};
 use report::Report;
+use serde::Serialize;
+use std::fmt::Display;
 
 /// A load on a running hub.
 #[derive(Debug, Args)]
@@ -43,6 +46,12 @@ pub(super) struct BenchArgs {
     /// Milliseconds between two beats of an idle connection; 0: none (idle).
     #[arg(long, default_value_t = 2_500)]
     beat_ms: u64,
+    /// What carries the connections: `websocket` or `webtransport`; in `transfer` also `sse` and `sse-poll`, and all of them unless given.
+    #[arg(long)]
+    transport: Option<BenchTransport>,
+    /// Where WebTransport is.
+    #[arg(skip)]
+    offer: Option<link::Offer>,
     /// How long to measure, seconds.
     #[arg(long, default_value_t = 5.0)]
     secs: f64,
@@ -66,17 +75,40 @@ enum Load {
     Idle,
     /// How fast and at what cost connections are taken, hello and join included.
     Connect,
+    /// A pair chats, at rest and while one of them sends the other 20 MB of bytes by bulk: what that does to the chat's latency.
+    Transfer,
     /// All of them.
     All,
 }
 
-pub(super) fn bench(args: &BenchArgs) -> Result<(), Failure> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BenchTransport {
+    Websocket,
+    Webtransport,
+    Sse,
+    SsePoll,
+}
+
+impl BenchTransport {
+    const ALL: [BenchTransport; 3] =
+        [BenchTransport::Websocket, BenchTransport::Webtransport, BenchTransport::Sse];
+}
+
+pub(super) fn bench(mut args: BenchArgs) -> Result<(), Failure> {
     // The load's own ends are sockets too.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match (args.load, args.transport) {
+        (Load::Transfer, _) | (_, None | Some(BenchTransport::Websocket)) => {}
+        (_, Some(BenchTransport::Webtransport)) => {
+            args.offer = Some(runtime.block_on(link::Offer::ask(&args))?);
+        }
+        _ => return Err("this load goes by websocket or webtransport".into()),
+    }
+    let args = &args;
     let pid = args.pid.or_else(|| procfs::listener(&args.url));
     let loads = match args.load {
-        Load::All => vec![Load::Connect, Load::Idle, Load::Fanout, Load::Rooms, Load::Echo],
+        Load::All => vec![Load::Connect, Load::Idle, Load::Fanout, Load::Rooms, Load::Echo, Load::Transfer],
         one => vec![one],
     };
     if pid.is_none() {
@@ -85,16 +117,26 @@ pub(super) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         ));
     }
     for load in loads {
+        if load == Load::Transfer {
+            for by in args.transport.map_or(BenchTransport::ALL.to_vec(), |one| vec![one]) {
+                say(args, &runtime.block_on(transfer::transfer(args, by, pid))?)?;
+            }
+            continue;
+        }
         let report: Report = runtime.block_on(async {
             match load {
                 Load::Fanout => loads::fan_out(args, pid).await,
                 Load::Rooms => loads::rooms(args, pid).await,
                 Load::Echo => loads::echo(args, pid).await,
                 Load::Idle => loads::idle(args, pid).await,
-                Load::Connect | Load::All => loads::connect(args, pid).await,
+                _ => loads::connect(args, pid).await,
             }
         })?;
-        super::say(&if args.json { serde_json::to_string(&report)? } else { report.to_string() })?;
+        say(args, &report)?;
     }
     Ok(())
+}
+
+fn say(args: &BenchArgs, report: &(impl Serialize + Display)) -> Result<(), Failure> {
+    super::say(&if args.json { serde_json::to_string(report)? } else { report.to_string() })
 }

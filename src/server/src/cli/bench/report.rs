@@ -50,6 +50,21 @@ impl Latency {
     }
 }
 
+impl Latency {
+    pub(super) fn p99_us(&self) -> u32 {
+        self.p99_us
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |us: u32| f64::from(us) / 1000.0;
+        let Latency { p50_us, p90_us, p99_us, max_us } = *self;
+        let (p50, p90, p99, max) = (ms(p50_us), ms(p90_us), ms(p99_us), ms(max_us));
+        write!(f, "p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2}, max {max:.2}")
+    }
+}
+
 impl Report {
     /// Adds what the hub's process spent between two readings on `n` things.
     pub(super) fn spent(&mut self, before: Option<Reading>, after: Option<Reading>, n: u64) {
@@ -75,15 +90,7 @@ impl fmt::Display for Report {
             writeln!(f, "  {n:.0} per second")?;
         }
         if let Some(l) = self.latency {
-            let ms = |us: u32| f64::from(us) / 1000.0;
-            writeln!(
-                f,
-                "  latency from due, ms: p50 {:.2}, p90 {:.2}, p99 {:.2}, max {:.2}",
-                ms(l.p50_us),
-                ms(l.p90_us),
-                ms(l.p99_us),
-                ms(l.max_us)
-            )?;
+            writeln!(f, "  latency from due, ms: {l}")?;
         }
         if let (Some(us), Some(percent)) = (self.hub_cpu_us_each, self.hub_cpu_percent) {
             writeln!(f, "  hub CPU: {us:.2} µs each, {percent:.0} % of a core")?;
