@@ -23,6 +23,7 @@ mod rooms;
 mod services;
 mod support;
 mod tickets;
+mod webrtc;
 mod webtransport;
 
 /// One test per behaviour and variant.
@@ -47,7 +48,8 @@ each! {
     sse_stream = crate::support::Adapter::Stream,
     sse_stream_h2 = crate::support::Adapter::StreamH2,
     sse_poll = crate::support::Adapter::Poll,
-    over_webtransport = crate::support::Adapter::WebTransport;
+    over_webtransport = crate::support::Adapter::WebTransport,
+    over_webrtc = crate::support::Adapter::WebRtc;
     {
         hello: the_welcome_says_all without_a_name_one_is_a_guest other_versions_are_refused
             a_hello_of_another_shape_is_refused who_has_no_token_is_refused a_token_names_the_user

@@ -92,7 +92,17 @@ impl Offered {
     pub(crate) async fn answered(self, sdp: String, peer: String) -> (Rtc, RtcReader) {
         let Offered { pc, channel, volatile, .. } = self;
         pc.0.set_remote_description(RTCSessionDescription::answer(sdp).unwrap()).await.unwrap();
-        Rtc::with(pc, channel, Some(volatile), peer).await
+        within(async { while !matches!(channel.poll().await, Some(DataChannelEvent::OnOpen)) {} }).await;
+        Rtc::opened(pc, channel, Some(volatile), peer)
+    }
+}
+
+impl Drop for Rtc {
+    fn drop(&mut self) {
+        let channel = self.channel.clone();
+        if let (None, Ok(runtime)) = (&self.volatile, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { drop(channel.close().await) });
+        }
     }
 }
 
@@ -113,13 +123,12 @@ impl Rtc {
         Ok(offered.answered(answer.text().await, peer).await)
     }
 
-    async fn with(
+    fn opened(
         pc: Arc<Pc>,
         channel: Arc<dyn DataChannel>,
         volatile: Option<Arc<dyn DataChannel>>,
         peer: String,
     ) -> (Rtc, RtcReader) {
-        within(async { while !matches!(channel.poll().await, Some(DataChannelEvent::OnOpen)) {} }).await;
         let losable = Arc::<AtomicU64>::default();
         let reader = RtcReader {
             channel: channel.clone(),
@@ -133,8 +142,22 @@ impl Rtc {
 
     /// A further link on the same connection.
     pub(crate) async fn beside(&self) -> (Rtc, RtcReader) {
-        let channel = self.pc.0.create_data_channel("crosspoint-bulk", None).await.unwrap();
-        Rtc::with(self.pc.clone(), channel, None, self.peer.clone()).await
+        loop {
+            let channel = self.pc.0.create_data_channel("crosspoint-bulk", None).await.unwrap();
+            // The crate gives it the stream of one that is just being closed, and then closes both.
+            let opened = within(async {
+                loop {
+                    match channel.poll().await {
+                        Some(DataChannelEvent::OnOpen) => return true,
+                        Some(DataChannelEvent::OnClose) | None => return false,
+                        Some(_) => {}
+                    }
+                }
+            });
+            if opened.await {
+                return Rtc::opened(self.pc.clone(), channel, None, self.peer.clone());
+            }
+        }
     }
 
     /// Sends a text; a connection that is gone shows in the reader.

@@ -238,6 +238,7 @@ impl Shared {
             volatile,
             changed: Arc::new(Notify::new()),
             strays: 0,
+            reused: false,
             heard: false,
             fed: 0,
             active: Instant::now(),

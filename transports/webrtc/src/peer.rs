@@ -54,6 +54,8 @@ pub(crate) struct Peer {
     pub(crate) volatile: RTCDataChannelId,
     pub(crate) changed: Arc<Notify>,
     pub(crate) strays: usize,
+    /// Streams have been or may be used again.
+    pub(crate) reused: bool,
     /// Something came since the hub asked for a sign of life.
     pub(crate) heard: bool,
     /// Bytes taken since messages have to wait.
@@ -150,6 +152,10 @@ impl Peer {
         };
         // What is wrong with a packet is the business of who sent it.
         let _ = self.pc.handle_read(TaggedBytesMut { now, transport, message: bytes });
+        if self.reused {
+            // The end of a channel is told behind what the next packets make of its stream: a new one would be taken for it.
+            self.events();
+        }
     }
 
     /// Does all that there is to do, and returns the bytes that are under way.
@@ -252,12 +258,14 @@ impl Peer {
             LABEL if self.lane.is_none() && channel.ordered() => self.lane = Some(self.link(id, false)),
             FURTHER if self.further.is_none() && self.lane.is_some() && channel.ordered() => {
                 self.further = Some(self.link(id, true));
+                self.reused = true;
             }
             _ => {
                 // Fails only on one that is closed.
                 let _ = channel.close();
                 self.shared.counters.strays.fetch_add(1, Relaxed);
                 self.strays += 1;
+                self.reused = true;
                 self.over |= self.strays > STRAYS_MAX;
             }
         }

@@ -54,7 +54,6 @@ impl WebRtc {
         let heartbeat = Duration::from_millis(limits.heartbeat_ms);
         let bounds = crosspoint_webrtc::Config {
             public_addresses: settings.public_addresses.clone(),
-            open_wait: Duration::from_millis(limits.hello_ms),
             peers_max: settings.peers_max,
             per_address: PerAddress {
                 peers_max: settings.address_peers_max,

@@ -1,0 +1,4 @@
+//! What only WebRTC has.
+
+mod offers;
+mod volatile;
