@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { Caller, launchCalls } from '../lib/caller.js';
 import { Hub } from '../lib/hub.js';
 import { Person } from '../lib/person.js';
@@ -26,9 +26,9 @@ const comes = async (name, room, { context, origin = hub.origin, options } = {})
   page.context = own;
   return page;
 };
-const leave = async () => {
+afterEach(async () => {
   for (const context of contexts.splice(0)) await context.close();
-};
+});
 const all = (pages, fn) => Promise.all(pages.map(fn));
 
 test('two people see each other, mute themselves and hang up', async () => {
@@ -75,7 +75,6 @@ test('two people see each other, mute themselves and hang up', async () => {
   await all([[ada, 'Bob'], [bob, 'Ada']], ([page, user]) => page.watches([user]));
   assert.equal(await ada.ask(() => window.caller.call.list[0].stream === window.stream), true);
   for (const page of [ada, bob, eve]) page.assertQuiet();
-  await leave();
 });
 
 test('three people are in a call, no fourth, and it goes on without one of them', async () => {
@@ -89,7 +88,6 @@ test('three people are in a call, no fourth, and it goes on without one of them'
   await all([[ada, 'Bob'], [bob, 'Ada']], ([page, user]) => page.members({ [user]: 'audio video' }));
   await all([[ada, 'Bob'], [bob, 'Ada']], ([page, user]) => page.watches([user]));
   assert.ok((await ada.log()).some((line) => /leave Cleo bye/.test(line)));
-  await leave();
 });
 
 test('signaling fails, moves and begins anew: the call goes on, and nothing is negotiated again', async () => {
@@ -122,8 +120,8 @@ test('signaling fails, moves and begins anew: the call goes on, and nothing is n
   await all([[ada, 'Bob', 'audio video'], [bob, 'Ada', 'audio']], ([page, user]) => page.watches([user], 20));
   await ada.members({ Bob: 'video' });
   await bob.members({ Ada: 'audio video' });
-  assert.deepEqual(await all([ada, bob], (page) => page.calm()), before, 'a hub that forgot everything');
-  await leave();
+  const now = await all([ada, bob], (page) => page.calm());
+  assert.deepEqual(now, before, await ada.story('and Bob negotiated nothing for a hub that forgot everything'));
   await proxy.stop();
 });
 
@@ -171,7 +169,6 @@ test('a call rings in all tabs of a user, is answered in one, and rings no more'
   await cleo.close();
   await all([bob, other, late], (page) => page.sees('is called no more', () => window.caller.client.calls.list.length === 0));
   for (const page of [ada, bob, other, late]) page.assertQuiet();
-  await leave();
 });
 
 test('tabs that share a session ring together, and one of them takes the call', async () => {
@@ -200,7 +197,6 @@ test('tabs that share a session ring together, and one of them takes the call', 
   await first.close();
   await ada.members({});
   assert.equal(await third.ask(() => window.caller.client.state), 'connected');
-  await leave();
 });
 
 test('in the demo: one starts a call, it rings at the other, both see each other until one hangs up', async () => {
