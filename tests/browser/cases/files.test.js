@@ -79,12 +79,12 @@ test('100 MB through the hub: every connection of both is cut at 60 %', async ()
 
 test('the receiver reloads at 60 %: the offer comes again, and the transfer goes on with what is there', async () => {
   const [ada, bob] = await pair('reload');
-  await sendFile(ada, { size: SIZE, seed: 9, meta: { about: 'holidays' } });
+  await sendFile(ada, { size: SIZE / 2, seed: 9, meta: { about: 'holidays' } });
   await acceptFile(bob);
   await has(bob, 0.6);
   await bob.reload();
   const { held } = await acceptFile(bob);
-  assert.ok(held >= SIZE / 2 && held < SIZE, `${held} bytes were kept`);
+  assert.ok(held >= SIZE / 4 && held < SIZE / 2, `${held} bytes were kept`);
   assert.deepEqual(await bob.ask(() => window.peer.download.meta), { about: 'holidays' });
   const got = await received(bob);
   assert.equal(got.sum, await sumOf(ada), JSON.stringify(got));
@@ -95,7 +95,7 @@ test('the receiver reloads at 60 %: the offer comes again, and the transfer goes
 test('the hub restarts in the middle: both go on with new sessions, directly and through the hub', async () => {
   for (const direct of [true, false]) {
     const [ada, bob] = await pair(`restart-${direct}`, { direct });
-    await sendFile(ada, { size: 40_000_000, seed: 11 });
+    await sendFile(ada, { size: 20_000_000, seed: 11 });
     await acceptFile(bob);
     await has(bob, 0.4);
     const before = await bob.session();

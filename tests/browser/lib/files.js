@@ -1,4 +1,7 @@
-import { until } from './process.js';
+import { until, within } from './process.js';
+
+/** A transfer that takes longer will not end. */
+const END_MS = 180_000;
 
 /** Begins to send a file that is made in the page: 32-bit numbers that look random, the same for the same `seed`. */
 export async function sendFile(peer, { name = 'file.bin', size, seed = 1, ...options }) {
@@ -51,18 +54,18 @@ export async function has(peer, share, ms = 60_000) {
 
 /** What came, with its checksum by the browser's own code; or the code of the error. */
 export const received = (peer) =>
-  peer.ask(async () => {
+  within(peer.ask(async () => {
     const { file, error } = await window.peer.result;
     if (error) return { code: error.code, message: error.message };
     if (!file) return { file: null, took: window.peer.took };
     return { name: file.name, type: file.type, size: file.size, sum: await window.peer.digest(file), took: window.peer.took };
-  });
+  }), END_MS, `${peer.name}'s file`);
 
 /** How the transfers that a page began came out, by receiver. */
 export const sent = (peer) =>
-  peer.ask(async () => {
+  within(peer.ask(async () => {
     const outcomes = window.peer.uploads.map(async ({ peer, delivered }) => [peer.user, await delivered.then(() => 'delivered', ({ code }) => code)]);
     return Object.fromEntries(await Promise.all(outcomes));
-  });
+  }), END_MS, `${peer.name}'s uploads`);
 
 export const sumOf = (peer) => until(() => peer.ask(() => window.peer.sum ?? null), () => peer.story('has a checksum'));

@@ -187,9 +187,12 @@ export class FilesFace implements Omit<Files, 'on' | 'once' | 'off'> {
   }
 
   private async present(download: Download): Promise<void> {
-    const manifest = (await (await this.store).list()).find(({ t }) => t === download.id);
-    if (manifest && this.fits(manifest, download.link)) download.held = manifest.held;
-    this.show(download);
+    try {
+      const manifest = (await (await this.store).list()).find(({ t }) => t === download.id);
+      if (manifest && this.fits(manifest, download.link)) download.held = manifest.held;
+    } finally {
+      this.show(download);
+    }
   }
 
   /** `again`: nobody listened the first time. */

@@ -7,6 +7,8 @@ const MANIFEST = 'manifest';
 const FINISHED = 'finished';
 /** What nobody went on with for so long (ms) is removed. */
 const KEPT_MS = 7 * 24 * 3_600_000;
+/** Another page may take so long (ms) to let go of a file. */
+const OPEN_MS = 3_000;
 
 /** Where this page can keep files: in the browser's own file system, if it has one that can be written here. */
 export async function storeHere(): Promise<Store> {
@@ -23,7 +25,8 @@ export async function storeHere(): Promise<Store> {
 export class OpfsStore implements Store {
   async open(manifest: Manifest): Promise<Kept> {
     const { t, size } = manifest;
-    const release = await lock(t);
+    // The page before a reload may take a moment to let go.
+    const release = await lock(t, { signal: AbortSignal.timeout(OPEN_MS) });
     if (!release) throw new CrosspointError('replaced', 'another tab has this file in hand');
     try {
       const root = await this.root();
@@ -63,7 +66,7 @@ export class OpfsStore implements Store {
   }
 
   private async remove(root: FileSystemDirectoryHandle, t: string): Promise<void> {
-    const release = await lock(t);
+    const release = await lock(t, { ifAvailable: true });
     if (!release) return;
     try {
       await root.removeEntry(t, { recursive: true });
@@ -118,13 +121,13 @@ async function write(folder: FileSystemDirectoryHandle, name: string, data: Uint
 const lockOf = (t: string) => `crosspoint file ${t}`;
 
 /** Has a file for this page, until the returned function is called. `null`: another page has it. */
-function lock(t: string): Promise<(() => void) | null> {
-  return new Promise((resolve, reject) => {
+function lock(t: string, options: LockOptions): Promise<(() => void) | null> {
+  return new Promise((resolve) => {
     navigator.locks
-      .request(lockOf(t), { ifAvailable: true }, (got) => {
+      .request(lockOf(t), options, (got) => {
         if (!got) return resolve(null);
         return new Promise<void>((release) => resolve(release));
       })
-      .catch(reject);
+      .catch(() => resolve(null));
   });
 }
