@@ -11,5 +11,6 @@ mod requests;
 mod siege;
 mod silence;
 mod slow;
+mod webrtc;
 mod webtransport;
 mod wire;

@@ -87,6 +87,9 @@ where
         for gauge in ["links", "bulk_links", "opening", "connections"] {
             hub.metric(&format!("webtransport_{gauge}"), |n| n == 0).await;
         }
+        for gauge in ["links", "peers", "entries"] {
+            hub.metric(&format!("webrtc_{gauge}"), |n| n == 0).await;
+        }
         // The stream, its uplink, the negotiations, and this question.
         hub.metric("http_connections", |n| n <= 6).await;
         // Beside those of the connections.
