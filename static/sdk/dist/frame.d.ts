@@ -21,6 +21,8 @@ export interface Frame {
         code: string;
         message: string;
     };
+    /** It came by a bulk session. */
+    bulk?: true;
 }
 /** Whether a frame of this type speaks about the link, not the session. */
 export declare function isLinkFrame(type: string): boolean;
@@ -36,6 +38,8 @@ export declare const BEAT = "{}";
 export declare function payloadBytes(frame: Frame): number;
 /** As JSON text; a binary payload becomes `data64`. A frame is encoded once: what becomes of its data later changes nothing. */
 export declare function encodeText(frame: Frame): string;
+/** How long `encodeText` makes it (UTF-8 bytes). */
+export declare function textLength(frame: Frame): number;
 /** As a binary frame where the payload is binary, else as JSON text. */
 export declare function encode(frame: Frame): string | Uint8Array;
 /** The frame in a text or binary message, or `null` if it isn't a valid one. */

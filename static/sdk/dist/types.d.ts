@@ -2,6 +2,12 @@ import type { BackoffOptions } from './backoff.js';
 import type { CrosspointError } from './codes.js';
 import type { Frame, Sender } from './frame.js';
 import type { TransportName, Way } from './links/link.js';
+import type { Call, Calls } from './rtc/calls/types.js';
+import type { Files } from './rtc/files/types.js';
+import type { Peers } from './rtc/types.js';
+export type * from './rtc/calls/types.js';
+export type * from './rtc/files/types.js';
+export type * from './rtc/types.js';
 export interface Options {
     /** The user's JWT, or a function that fetches one; it is called again when the hub asks for a new one. */
     token?: string | (() => string | Promise<string>);
@@ -10,7 +16,7 @@ export interface Options {
     /** What others see of me in presence; dev mode only, else the token says it. */
     info?: object;
     /** Transports that may be used. Default: all this runtime can do. */
-    transports?: ('websocket' | 'sse' | 'webtransport')[];
+    transports?: ('websocket' | 'sse' | 'webtransport' | 'webrtc')[];
     /** Whether SSE may or must end each answer after a batch. Default `auto`: where a stream doesn't get through. */
     ssePoll?: 'auto' | 'always' | 'never';
     /** Looks for a better transport in the background and moves there. Default true. */
@@ -38,6 +44,8 @@ export interface Options {
     WebSocket?: typeof WebSocket;
     /** Default: the runtime's, if it has one. */
     WebTransport?: typeof WebTransport;
+    /** For peers and the transport `webrtc`. Default: the runtime's, if it has one; without, they are reached through the hub. */
+    RTCPeerConnection?: typeof RTCPeerConnection;
 }
 /** Publishes and messages to users wait for a link and for their reply, in order. What exceeds a bound fails at once. */
 export interface OfflineOptions {
@@ -138,6 +146,8 @@ export interface Message<T = any> {
     ts?: number;
     request?: string;
     volatile: boolean;
+    /** It was sent in bulk. */
+    bulk: boolean;
 }
 /** Something could not be delivered. `room`: events are missing before what follows; `lost`: frames of mine that are gone. */
 export interface Gap {
@@ -178,7 +188,7 @@ export interface ClientEvents {
         status: Status;
         error?: CrosspointError;
     };
-    /** A frame went or came, by an ordered stream or as a datagram. */
+    /** A frame went or came, by an ordered stream, as a datagram, or in bulk. */
     frame: {
         direction: 'in' | 'out';
         frame: Frame;
@@ -288,6 +298,12 @@ export interface Room {
     readonly members: Map<string, Member>;
     /** Position of the newest event seen. */
     readonly position: string | null;
+    /** Audio and video with whoever is in the room (docs/calls.md). */
+    readonly call: Call;
+    /** Straight from browser to browser where that works (docs/peers.md). */
+    readonly peers: Peers;
+    /** Files of any size, to and from these peers (docs/files.md). */
+    readonly files: Files;
     join(): Promise<JoinResult>;
     leave(): Promise<void>;
     /** `keep: false`: a reload forgets it, even if there is a store (`Options.offline`). */
@@ -320,6 +336,8 @@ export interface Client {
     readonly rtt: number | null;
     readonly counters: Counters;
     readonly queue: Queue;
+    /** Calls that ring (docs/calls.md). */
+    readonly calls: Calls;
     /** The first welcome; rejects when the client ends before it. */
     ready(): Promise<void>;
     on<K extends keyof ClientEvents>(event: K, fn: (value: ClientEvents[K]) => void): () => void;
@@ -337,6 +355,19 @@ export interface Client {
     }): Promise<{
         delivered: number;
     }>;
+    /** Sends what is large to `session:…` or `service:…` by a session and a link of its own, so that it delays nothing else. Resolves once it
+     * is on its way to the receiver, who gets it as a `message` with `bulk`; those to one receiver come in order, each once. At most 16 are
+     * on their way at a time (fewer where the hub wants that), `queueMax` more may wait. Fails with `not_found`, `forbidden`, `timeout` (the
+     * receiver took nothing for the hub's `resume_ms`), `frame_too_large`, `limit_exceeded`, `unavailable` (this hub takes no bulk), `bye` (`signal`
+     * was aborted: what had left may come all the same). Sent again with the same `id` within a minute of its reply it is not delivered twice. */
+    sendBulk(to: string, type: string, data?: unknown, options?: {
+        signal?: AbortSignal;
+        id?: string;
+    }): Promise<{
+        delivered: number;
+    }>;
+    /** How many bytes one `sendBulk` may have at this hub; `Infinity` until it is known. */
+    readonly bulkBytesMax: number;
     request<T = any>(to: string, type: string, data?: unknown, options?: {
         timeoutMs?: number;
     }): Promise<T>;

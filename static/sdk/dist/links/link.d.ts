@@ -3,9 +3,9 @@ import type { CrosspointError } from '../codes.js';
 import type { Frame } from '../frame.js';
 import type { Crowd } from './crowd.js';
 /** A way to carry a session; `sse-poll` is SSE whose answers end after each batch. */
-export type TransportName = 'websocket' | 'sse' | 'sse-poll' | 'webtransport';
-/** How a frame travelled: on an ordered stream, or as a datagram, which may be lost. */
-export type Way = 'stream' | 'datagram';
+export type TransportName = 'websocket' | 'sse' | 'sse-poll' | 'webtransport' | 'webrtc';
+/** How a frame travelled: on an ordered stream, as a datagram, which may be lost, or by the bulk session's link. */
+export type Way = 'stream' | 'datagram' | 'bulk';
 export interface LinkEvents {
     /** A frame came; `bytes`: the size of the message that it came in, where that is known. */
     frame(frame: Frame, way?: Way, bytes?: number): void;
@@ -35,6 +35,8 @@ export interface Link {
     close(): void;
     /** Says `hub:bye` after all that waits, and closes. `leaving`: the page is going away at this moment. */
     bye(leaving: boolean): void;
+    /** Another link within the same connection, where that can carry a second one. It ends with this link. */
+    beside?(context: LinkContext): Link | null;
 }
 /** What links need from the outside. */
 export interface LinkContext {
@@ -42,6 +44,7 @@ export interface LinkContext {
     fetch: typeof fetch;
     WebSocket: typeof WebSocket | undefined;
     WebTransport: typeof WebTransport | undefined;
+    RTCPeerConnection?: typeof RTCPeerConnection | undefined;
     events: LinkEvents;
     /** Largest POST body (bytes), as the hub last said. */
     postBytesMax(): number;
