@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Hub, freePort } from '../lib/hub.js';
+import { Hub } from '../lib/hub.js';
+import { freePort } from '../lib/ports.js';
 import { PeerPage } from '../lib/peer.js';
 
 const RATE = 100;

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { freePort } from './ports.js';
 import { Process, binary, until } from './process.js';
 
 const READY_MS = 20_000;
@@ -35,13 +34,4 @@ export class Hub {
     await this.run();
     return end;
   }
-}
-
-export async function freePort(host = '127.0.0.1') {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
