@@ -4,7 +4,9 @@ import { millis, stateText, transportName } from './words.js';
 const COUNTERS = ['sent', 'received', 'acked', 'gaps', 'duplicates', 'reconnects', 'moves'];
 const REFRESH_MS = 250;
 /** The transports that a checkbox of the panel stands for; `sse` covers both of its modes. */
-const BLOCKABLE = ['webtransport', 'websocket', 'sse'];
+const BLOCKABLE = ['webtransport', 'websocket', 'webrtc', 'sse'];
+/** Hubs may lack them. */
+const OPTIONAL = ['webtransport', 'webrtc'];
 
 /** State, transport and round-trip time in the header; the panel that moves, blocks and cuts; the counters. */
 export function mountTransports({ client, signal, note }) {
@@ -28,7 +30,7 @@ export function mountTransports({ client, signal, note }) {
       setText(button, current ? 'In use' : closed ? 'Blocked' : moving.has(target) ? 'Moving' : 'Move');
       button.setAttribute('aria-label', `${button.textContent}: ${transportName(target)}`);
     }
-    for (const name of ['webtransport']) {
+    for (const name of OPTIONAL) {
       const there = client.offered.includes(name);
       document.querySelector(`[data-route="${name}"]`).hidden = !there;
       document.querySelector(`[data-block="${name}"]`).closest('label').hidden = !there;

@@ -1,6 +1,6 @@
 /** How this page names transports, causes and numbers. */
 
-const TRANSPORTS = { webtransport: 'WebTransport', websocket: 'WebSocket', sse: 'SSE', 'sse-poll': 'SSE poll' };
+const TRANSPORTS = { webtransport: 'WebTransport', websocket: 'WebSocket', webrtc: 'WebRTC', sse: 'SSE', 'sse-poll': 'SSE poll' };
 
 const CAUSES = {
   connect: 'first link',

@@ -19,9 +19,9 @@ test('a page moves up to WebTransport by itself', async () => {
   await stage.close();
 });
 
-test('twenty moves between WebTransport, WebSocket and SSE while numbers flow both ways', async () => {
+test('twenty moves between WebTransport, WebSocket, WebRTC and SSE while numbers flow both ways', async () => {
   const people = await streaming(stage, 'moves', undefined, { flags });
-  const route = ['webtransport', 'sse', 'webtransport', 'websocket', 'sse-poll', 'webtransport', 'websocket'];
+  const route = ['webtransport', 'sse', 'webrtc', 'websocket', 'sse-poll', 'webtransport', 'webrtc', 'sse', 'websocket'];
   for (let i = 0; i < 20; i++) {
     const to = route[i % route.length];
     if ((await people.bob.transport()) !== to) await people.bob.move(to);
