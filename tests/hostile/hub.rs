@@ -48,6 +48,17 @@ impl Hub {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Waits until it has no more memory than this, KiB.
+    pub(crate) async fn returns_memory(&self, max: u64) {
+        for _ in 0..3_000 {
+            if self.rss() <= max {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} KiB", self.rss())
+    }
+
     /// Files, sockets among them.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

@@ -282,6 +282,9 @@ async fn streams_and_datagrams_without_end() {
     assert!(hub.metrics().await["crosspoint_webtransport_datagrams_dropped_total"] > 1_000);
 }
 
+/// What a hub may have when all have gone, KiB: three times what it began with.
+const LEFT_KIB: u64 = 48 << 10;
+
 /// Relays and clients live until the hub has given them up.
 static KEPT: Mutex<Vec<(UdpRelay, Way)>> = Mutex::new(vec![]);
 
@@ -349,6 +352,8 @@ async fn thousand(addr: SocketAddr) {
 async fn a_thousand_come_and_go() {
     let settings = ["limits.heartbeat_ms=8000", "limits.resume_ms=500", "limits.connects_per_s=0"];
     let hub = siege(&settings, thousand).await;
+    // Of more than 70 MiB that they had.
+    hub.returns_memory(LEFT_KIB).await;
     assert_eq!(hub.metrics().await["crosspoint_heartbeat_timeouts_total"], 1_000);
 }
 

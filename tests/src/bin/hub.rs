@@ -4,6 +4,11 @@ use clap::Parser as _;
 use crosspoint::cli::Cli;
 use crosspoint_tests::parent;
 use std::process::ExitCode;
+use tikv_jemallocator::Jemalloc;
+
+/// As in the hub's own binary.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     parent::end_with_stdin();

@@ -7,6 +7,7 @@ use crate::cli::Failure;
 use crosspoint_client::{Client, ClientEvent, Code, Events, Fault, JoinOptions, Options, Token, Transport};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 /// What is sent, again and again while the chat goes on, and in which pieces.
 const TRANSFER_BYTES: usize = 20_000_000;
 const PIECE_BYTES: usize = 40_000;
-/// Messages of the chat at rest, and at least beside the transfer.
-const MESSAGES: u32 = 1_000;
+/// Messages of the chat at rest, and as many beside the transfer, in turns: what else the machine does is done to both.
+const MESSAGES: usize = 200;
+const TURNS: usize = 5;
 /// Messages a second.
 const RATE: f64 = 200.0;
 /// The last message may come so much later.
@@ -28,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Transfer {
     load: &'static str,
     transport: &'static str,
-    messages: u32,
+    messages: usize,
     idle: Latency,
     transferring: Latency,
     /// p99 beside the transfer by p99 at rest.
@@ -49,10 +51,10 @@ struct Chat {
 }
 
 impl Chat {
-    /// Messages at a fixed rate, whenever those before arrive, until `enough`; when they were due.
-    async fn go_on(&mut self, enough: impl Fn(u32) -> bool) -> Result<Vec<(u32, u64)>, Failure> {
+    /// So many messages at a fixed rate, whenever those before arrive; when they were due.
+    async fn go_on(&mut self, count: usize) -> Result<Vec<(u32, u64)>, Failure> {
         let (begun, mut due) = (Instant::now(), vec![]);
-        while !enough(due.len() as u32) {
+        while due.len() < count {
             let at = begun + Duration::from_secs_f64(due.len() as f64 / RATE);
             tokio::time::sleep_until(at.into()).await;
             self.sender.send(&self.room, "chat", &json!({"n": self.n, "text": "x".repeat(200)}))?;
@@ -82,24 +84,31 @@ pub(super) async fn transfer(
     let mut chat = Chat { sender: sender.clone(), room, came, begun, n: 0 };
     // Both bulk sessions are there before anything is measured.
     sender.send_bulk(&to, "piece", vec![0; 10]).await?;
-    let idle = chat.go_on(|n| n >= MESSAGES).await?;
-    let before = pid.and_then(Reading::take);
-    let done = Arc::new(AtomicBool::new(false));
-    let transferring = tokio::spawn(transfers(sender.clone(), to, done.clone()));
-    let busy = chat.go_on(|n| n >= MESSAGES).await?;
-    done.store(true, Ordering::Relaxed);
-    let (transfers, took) = transferring.await??;
-    let after = pid.and_then(Reading::take);
+    let (mut idle, mut busy) = (HashMap::new(), HashMap::new());
+    let (mut count, mut took, mut cpu_us) = (0, Duration::ZERO, 0.0);
+    for _ in 0..TURNS {
+        idle.extend(chat.go_on(MESSAGES).await?);
+        let before = pid.and_then(Reading::take);
+        let done = Arc::new(AtomicBool::new(false));
+        let transferring = tokio::spawn(transfers(sender.clone(), to.clone(), done.clone()));
+        busy.extend(chat.go_on(MESSAGES).await?);
+        done.store(true, Ordering::Relaxed);
+        let (n, lasted) = transferring.await??;
+        (count, took) = (count + n, took + lasted);
+        if let (Some(before), Some(after)) = (before, pid.and_then(Reading::take)) {
+            cpu_us += after.cpu_us_since(&before);
+        }
+    }
     over.store(true, Ordering::Relaxed);
     // The last one, by which the listener ends.
-    chat.go_on(|n| n > 0).await?;
+    chat.go_on(1).await?;
     let came = tokio::time::timeout(PATIENCE, chat.came).await??;
-    let latency = |due: &[(u32, u64)]| {
-        let first = due.first().map_or(0, |(n, _)| *n);
-        let due = |n: u32| due.get(n.checked_sub(first)? as usize).map(|(_, at)| *at);
-        let all =
-            came.iter().filter_map(|(n, at)| Some(at.saturating_sub(due(*n)?) as u32)).collect::<Vec<_>>();
-        (all.len() == MESSAGES as usize).then(|| Latency::of(all)).flatten().ok_or("messages were lost")
+    let latency = |due: &HashMap<u32, u64>| {
+        let all = came
+            .iter()
+            .filter_map(|(n, at)| Some(at.saturating_sub(*due.get(n)?) as u32))
+            .collect::<Vec<_>>();
+        (all.len() == TURNS * MESSAGES).then(|| Latency::of(all)).flatten().ok_or("messages were lost")
     };
     let (idle, transferring) = (latency(&idle)?, latency(&busy)?);
     sender.close().await;
@@ -107,13 +116,13 @@ pub(super) async fn transfer(
     Ok(Transfer {
         load: "transfer",
         transport: transport.name(),
-        messages: MESSAGES,
+        messages: TURNS * MESSAGES,
         idle,
         transferring,
         p99_ratio: f64::from(transferring.p99_us()) / f64::from(idle.p99_us().max(1)),
-        transfers,
-        mbyte_per_s: f64::from(transfers) * TRANSFER_BYTES as f64 / 1e6 / took.as_secs_f64(),
-        hub_cpu_percent: before.zip(after).map(|(before, after)| after.cpu_percent_since(&before)),
+        transfers: count,
+        mbyte_per_s: f64::from(count) * TRANSFER_BYTES as f64 / 1e6 / took.as_secs_f64(),
+        hub_cpu_percent: pid.map(|_| cpu_us / took.as_micros().max(1) as f64 * 100.0),
     })
 }
 
