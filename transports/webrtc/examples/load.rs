@@ -140,9 +140,10 @@ async fn endpoint() {
                             took.as_secs()
                         ),
                         _ => println!(
-                            "{what}: {:.0} MiB/s, {:.1} ms of processor time for each",
+                            "{what}: {:.0} MiB/s, {:.1} ms of processor time for each; {} packets dropped so far",
                             mib / took.as_secs_f64(),
-                            cost.as_secs_f64() * 1e3 / mib
+                            cost.as_secs_f64() * 1e3 / mib,
+                            endpoint.counters().packets_dropped.load(Relaxed)
                         ),
                     }
                 }
@@ -165,7 +166,7 @@ async fn connect() -> (Arc<dyn PeerConnection>, Arc<dyn DataChannel>) {
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .build();
     let builder = PeerConnectionBuilder::new().with_setting_engine(settings).with_handler(Arc::new(Handler));
-    let builder = builder.with_udp_addrs(vec!["127.0.0.1:0"]).with_data_channel_send_buffer_limit(1 << 20);
+    let builder = builder.with_udp_addrs(vec!["127.0.0.1:0"]).with_data_channel_send_buffer_limit(16 << 20);
     let pc: Arc<dyn PeerConnection> = Arc::new(builder.build().await.unwrap());
     let channel = pc.create_data_channel("crosspoint", None).await.unwrap();
     let loses = RTCDataChannelInit {
@@ -197,7 +198,7 @@ async fn clients(what: &str) {
         "idle" => tokio::time::sleep(IDLE_FOR).await,
         "up" => {
             for _ in 0..TRANSFER / FRAME as u64 {
-                channel.send(bytes::BytesMut::zeroed(FRAME)).await.unwrap();
+                channel.send(bytes::BytesMut::from(&[1; FRAME][..])).await.unwrap();
             }
             while channel.outstanding_bytes().await.unwrap() > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
