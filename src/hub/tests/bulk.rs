@@ -9,7 +9,7 @@ use std::sync::Arc;
 use support::{Link, config, data, hub};
 
 fn to(welcome: &Value) -> String {
-    format!("session:{}", welcome["session"].as_str().unwrap())
+    format!("session:{}", welcome["session"].as_str().unwrap_or_default())
 }
 
 fn piece(to: &str, n: usize, size: usize) -> Value {
@@ -18,7 +18,7 @@ fn piece(to: &str, n: usize, size: usize) -> Value {
 }
 
 fn numbers(frames: &[Frame]) -> Vec<u64> {
-    frames.iter().filter(|f| f.kind == "piece").map(|f| data(f)["n"].as_u64().unwrap()).collect()
+    frames.iter().filter(|f| f.kind == "piece").map(|f| data(f)["n"].as_u64().unwrap_or_default()).collect()
 }
 
 async fn answer(link: &Link, id: &str) -> Frame {
