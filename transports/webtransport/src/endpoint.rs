@@ -9,6 +9,7 @@ use crate::door::{self, Gate};
 use crate::session;
 use crosspoint_core::{Acceptor, Code};
 use parking_lot::Mutex;
+use socket2::SockRef;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use wtransport::{Identity, ServerConfig};
 
 /// Sessions that are being opened, beyond which clients first prove their address (RFC 9000 §8.1.2).
 const UNPROVEN_MAX: u64 = 32;
+/// What the system may hold for the socket while nobody reads it, bytes; it may allow less.
+const SOCKET_BYTES: usize = 4 << 20;
 /// How long closed connections may take to end.
 const END_WITHIN: Duration = Duration::from_secs(2);
 /// The wait after a certificate could not be made.
@@ -77,6 +80,10 @@ impl Endpoint {
         let keeper = Keeper::new(certificate, SystemTime::now()).await?;
         let quic = server_config(keeper.current(), &config)?;
         socket.set_nonblocking(true)?;
+        // Smaller ones do; what doesn't fit is sent again, and holds up what is behind it.
+        let sizes = SockRef::from(&socket);
+        let _ = sizes.set_recv_buffer_size(SOCKET_BYTES);
+        let _ = sizes.set_send_buffer_size(SOCKET_BYTES);
         let built = ServerConfig::builder().with_bind_socket(socket).build_with_quic_config(quic);
         let endpoint = Arc::new(wtransport::Endpoint::server(built)?);
         let counters = Arc::<Counters>::default();

@@ -5,7 +5,9 @@ use crate::net::{Address, Tls};
 use bytes::Bytes;
 use crosspoint_core::{Code, Fault, Frame, Retry};
 use serde_json::json;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use socket2::SockRef;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -19,6 +21,8 @@ use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, Var
 /// The largest message that is read, in bytes.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 const READ_BYTES: usize = 64 << 10;
+/// What the system may hold of what nobody has read yet, bytes; it may allow less.
+const SOCKET_BYTES: usize = 2 << 20;
 /// Frames that go into one write, in bytes.
 const BATCH_BYTES: usize = 16 << 10;
 /// The length's top bit: the message is binary.
@@ -98,7 +102,7 @@ pub(crate) async fn connect(
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let config = ClientConfig::builder().with_bind_address(here);
+    let config = ClientConfig::builder().with_bind_socket(bind(here).map_err(|e| failed(&e))?);
     let config = if certificate_hashes.is_empty() {
         let mut tls = (**tls.connector().await?.config()).clone();
         tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
@@ -115,6 +119,14 @@ pub(crate) async fn connect(
         Err(ConnectingError::SessionRejected) => Err(failed(&"the session was refused")),
         Err(error) => Err(failed(&error)),
     }
+}
+
+fn bind(here: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(here)?;
+    socket.set_nonblocking(true)?;
+    // A smaller one does; what doesn't fit is sent again, and holds up what is behind it.
+    let _ = SockRef::from(&socket).set_recv_buffer_size(SOCKET_BYTES);
+    Ok(socket)
 }
 
 fn bracketed(host: &str) -> String {
