@@ -96,10 +96,13 @@ where
         hub.metric("tasks", |n| n <= tasks + 8).await;
         hub.fewer_files(files + 8).await;
         bystanders.chat().await;
+        if let Some(first) = after.first() {
+            // The allocator takes some seconds to give back what was freed; what leaks never comes back.
+            hub.returns_memory(first + GROWTH_MAX + first / 8).await;
+        }
         after.push(hub.rss());
     }
     bystanders.assert_calm();
     println!("{before} KiB before, {after:?} after; {} messages meanwhile", bystanders.said);
-    assert!(after[1] <= after[0] + GROWTH_MAX + after[0] / 8, "{before} KiB before, {after:?} after");
     hub
 }
