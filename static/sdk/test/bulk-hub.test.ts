@@ -106,8 +106,11 @@ test('what cannot be delivered says why', async (t: TestContext) => {
   assert.deepEqual({ type, data, from, bulk }, { type: 'note', data: { text: 'ok' }, from: { user: 'ada', session: ada.session }, bulk: true });
   const largest = await ada.sendBulk(`session:${bob.session}`, 'part', new Uint8Array(ada.bulkBytesMax));
   assert.deepEqual(largest, { delivered: 1 });
-  const { session } = bob;
+  const session = bob.session!;
+  await ada.watch(session);
+  const ended = new Promise((resolve) => ada.on('ended', resolve));
   bob.close();
+  await ended;
   await assert.rejects(ada.sendBulk(`session:${session}`, 'part', 1), { code: 'not_found' });
 });
 
