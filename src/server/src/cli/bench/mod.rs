@@ -34,7 +34,7 @@ pub(super) struct BenchArgs {
     /// Bytes of payload.
     #[arg(long, default_value_t = 256)]
     size: usize,
-    /// Publishes a second (fan-out: 50, rooms: 2,000 unless given).
+    /// Publishes a second (fan-out: 50, rooms: 2,000 unless given); in `transfer` MB a second (as many as it gets through).
     #[arg(long)]
     rate: Option<f64>,
     /// Publishes that are due at the same moment (fan-out).

@@ -90,7 +90,7 @@ pub(super) async fn transfer(
         idle.extend(chat.go_on(MESSAGES).await?);
         let before = pid.and_then(Reading::take);
         let done = Arc::new(AtomicBool::new(false));
-        let transferring = tokio::spawn(transfers(sender.clone(), to.clone(), done.clone()));
+        let transferring = tokio::spawn(transfers(sender.clone(), to.clone(), done.clone(), args.rate));
         busy.extend(chat.go_on(MESSAGES).await?);
         done.store(true, Ordering::Relaxed);
         let (n, lasted) = transferring.await??;
@@ -167,12 +167,22 @@ async fn listen(mut events: Events, begun: Instant, over: Arc<AtomicBool>) -> Ve
 }
 
 /// Whole transfers, one after the other, until that is enough; how many, and how long they took.
-async fn transfers(sender: Client, to: String, done: Arc<AtomicBool>) -> Result<(u32, Duration), Fault> {
+async fn transfers(
+    sender: Client,
+    to: String,
+    done: Arc<AtomicBool>,
+    mbyte_per_s: Option<f64>,
+) -> Result<(u32, Duration), Fault> {
     let (begun, mut count) = (Instant::now(), 0);
     let piece = bytes::Bytes::from(vec![7; PIECE_BYTES]);
     while !done.load(Ordering::Relaxed) {
         let mut pieces = JoinSet::new();
-        for _ in 0..TRANSFER_BYTES / PIECE_BYTES {
+        let transfer = Instant::now();
+        for n in 0..TRANSFER_BYTES / PIECE_BYTES {
+            if let Some(rate) = mbyte_per_s {
+                let due = Duration::from_secs_f64((n * PIECE_BYTES) as f64 / 1e6 / rate.max(0.1));
+                tokio::time::sleep_until((transfer + due).into()).await;
+            }
             let (sender, to, piece) = (sender.clone(), to.clone(), piece.clone());
             pieces.spawn(async move { sender.send_bulk(&to, "piece", piece).await });
         }
