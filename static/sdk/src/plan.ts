@@ -9,6 +9,8 @@ export interface Candidate {
   /** How long after the start of the one before it this one starts, if nothing has won yet. */
   headStartMs: number;
   deadlineMs: number;
+  /** After so long without an answer the same is tried once more beside it. */
+  againMs?: number;
   /** Not for the first link of a network where it hasn't shown yet that it works. */
   upgrade: boolean;
   /** Hashes of certificates to trust. */
@@ -22,6 +24,11 @@ const HEAD_START_MIN_MS = 200;
 /** How long a stream has to deliver its first bytes before a poll is tried beside it. */
 const POLL_MIN_MS = 250;
 const POLL_MAX_MS = 1_000;
+/** A poll is answered at once, and a proxy that loses one answers the next: it is repeated after so many times what the
+ * negotiation took. */
+const AGAIN_TIMES = 8;
+const AGAIN_MIN_MS = 1_000;
+const AGAIN_MAX_MS = 2_000;
 /** A WebSocket's connection, upgrade and hello take a few round trips more than the negotiation. */
 const FAIR_TIMES = 3;
 const FAIR_MAX_MS = 2_000;
@@ -81,10 +88,10 @@ export function arrange(
   const sorted = [...candidates].sort((a, b) => weight(a) - weight(b));
   return sorted.map((candidate, i) => {
     let headStartMs = Math.min(candidate.headStartMs, Math.max(HEAD_START_MIN_MS, 2 * tookMs));
-    if (candidate.transport === 'sse-poll' && sorted[i - 1]?.transport === 'sse') {
-      headStartMs = Math.min(POLL_MAX_MS, Math.max(POLL_MIN_MS, 3 * tookMs));
-    }
-    return { ...candidate, headStartMs };
+    if (candidate.transport !== 'sse-poll') return { ...candidate, headStartMs };
+    if (sorted[i - 1]?.transport === 'sse') headStartMs = Math.min(POLL_MAX_MS, Math.max(POLL_MIN_MS, 3 * tookMs));
+    const againMs = Math.min(AGAIN_MAX_MS, Math.max(AGAIN_MIN_MS, AGAIN_TIMES * tookMs));
+    return { ...candidate, headStartMs, againMs };
   });
 }
 

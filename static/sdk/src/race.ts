@@ -40,6 +40,17 @@ export interface RaceOptions {
   fairMs: number;
 }
 
+const waiting = (candidate: Candidate): Runner => ({
+  candidate,
+  phase: 'waiting',
+  link: null,
+  error: null,
+  cancel: null,
+  trusted: false,
+  startedAt: 0,
+  endedAt: 0,
+});
+
 /** Finds the first candidate that carries a hello and its welcome. The best one says hello at once; later ones are opened
  * as probes when their head start is over, and one that has shown that it works gets the hello if nothing was welcomed by
  * then. At any time at most one hello is under way. */
@@ -55,16 +66,7 @@ export class Race {
     private readonly hooks: RaceHooks,
     private readonly options: RaceOptions,
   ) {
-    this.runners = candidates.map((candidate) => ({
-      candidate,
-      phase: 'waiting',
-      link: null,
-      error: null,
-      cancel: null,
-      trusted: false,
-      startedAt: 0,
-      endedAt: 0,
-    }));
+    this.runners = candidates.map(waiting);
   }
 
   start(): void {
@@ -125,12 +127,12 @@ export class Race {
   private next(): void {
     if (this.over || this.greeted) return;
     const proven = this.runners.find((runner) => runner.phase === 'proven');
-    const waiting = this.runners.find((runner) => runner.phase === 'waiting');
+    const unstarted = this.runners.find((runner) => runner.phase === 'waiting');
     if (proven) this.greet(proven);
     else if (this.runners.some((runner) => runner.phase === 'probing')) return;
-    else if (!waiting) this.finish(this.verdict());
-    else if (this.options.cautious) this.probe(waiting);
-    else this.greet(waiting);
+    else if (!unstarted) this.finish(this.verdict());
+    else if (this.options.cautious) this.probe(unstarted);
+    else this.greet(unstarted);
   }
 
   /** All have failed: who says when to come back is heard, else the first. */
@@ -169,7 +171,17 @@ export class Race {
         }),
       );
     }
+    const { againMs, ...same } = runner.candidate;
+    if (againMs !== undefined) this.timers.push(this.clock.after(againMs, () => this.repeat(runner, same)));
     return runner.link;
+  }
+
+  /** The request may have got lost on its way. */
+  private repeat(runner: Runner, candidate: Candidate): void {
+    if (this.over || runner.phase === 'over' || runner.trusted || this.greeted?.trusted) return;
+    const again = waiting(candidate);
+    this.runners.splice(this.runners.indexOf(runner) + 1, 0, again);
+    this.probe(again);
   }
 
   private deadline(runner: Runner): void {
