@@ -1,8 +1,11 @@
-//! Who a client is: HS256 tokens ([`jwt`]), the open hub of dev mode ([`gate`]), keys of backends ([`api_key`]).
+//! Who a client is: HS256 tokens ([`jwt`]), the open hub of dev mode ([`gate`]), keys of backends ([`api_key`]) and what they may do
+//! ([`scope`]).
 
 pub mod api_key;
 pub mod gate;
 pub mod jwt;
+pub mod scope;
 
 pub use api_key::ApiKeys;
 pub use gate::Gate;
+pub use scope::{Scope, Scopes};
