@@ -47,9 +47,12 @@ codes! {
     UnknownType "unknown_type" 4406 400 Never "There is no such type";
     Unauthorized "unauthorized" 4401 401 Refresh "Authentication error: Invalid token";
     TokenExpired "token_expired" 4402 401 Refresh "The token's time is over";
+    TokenRevoked "token_revoked" 4415 401 Refresh "The token was revoked";
     Forbidden "forbidden" 4403 403 Never "The grant does not allow this";
     NotFound "not_found" 4404 404 Never "There is no such room, user, session, service or link";
     NotJoined "not_joined" 4407 409 Never "Join the room first";
+    Muted "muted" 4416 403 Never "The user may not publish in this room for now";
+    Banned "banned" 4417 403 Never "The user may not be in this room for now";
     HelloTimeout "hello_timeout" 4408 408 Backoff "No hello came in time";
     Replaced "replaced" 4409 409 Never "Another link carries the session now";
     SessionExpired "session_expired" 4410 410 Now "The session is gone";
@@ -57,6 +60,7 @@ codes! {
     OutOfOrder "out_of_order" 4412 409 Now "Frames are missing before these";
     FrameTooLarge "frame_too_large" 1009 413 Never "The message is larger than the limit";
     LimitExceeded "limit_exceeded" 4413 409 Never "A limit is exceeded";
+    IdempotencyMismatch "idempotency_mismatch" 4418 422 Never "The idempotency key came before with another request";
     VersionUnsupported "version_unsupported" 4426 426 Never "This hub does not speak that protocol version";
     RateLimited "rate_limited" 4429 429 Backoff "Too fast";
     SlowConsumer "slow_consumer" 4430 408 Backoff "The client reads too slowly";

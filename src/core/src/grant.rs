@@ -10,6 +10,56 @@ pub const USER_BYTES_MAX: usize = TO_BYTES_MAX - "user:".len();
 /// The largest `info`, in bytes of JSON.
 pub const INFO_BYTES_MAX: usize = 1024;
 
+/// What may be done in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cap {
+    /// Join it and read its events.
+    Join,
+    /// Publish to it.
+    Publish,
+    /// See who is in it, and be seen.
+    Presence,
+    /// Read its history.
+    History,
+    /// Be on its roster of peers, and signal them.
+    Signal,
+    /// Send files through the hub.
+    Files,
+    /// Take part in its calls.
+    Call,
+    /// Mute, kick and ban.
+    Moderate,
+}
+
+impl Cap {
+    /// All of them.
+    pub const ALL: [Cap; 8] = [
+        Cap::Join,
+        Cap::Publish,
+        Cap::Presence,
+        Cap::History,
+        Cap::Signal,
+        Cap::Files,
+        Cap::Call,
+        Cap::Moderate,
+    ];
+
+    /// The name in tokens and configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cap::Join => "join",
+            Cap::Publish => "publish",
+            Cap::Presence => "presence",
+            Cap::History => "history",
+            Cap::Signal => "signal",
+            Cap::Files => "files",
+            Cap::Call => "call",
+            Cap::Moderate => "moderate",
+        }
+    }
+}
+
 /// The permissions of one session or backend.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,8 +71,27 @@ pub struct Grant {
     pub info: Option<Box<RawValue>>,
     /// Rooms that may be joined and read: names, or prefixes ending in `*`.
     pub join: Vec<String>,
-    /// Rooms that may be published to, in the same form.
-    pub publish: Vec<String>,
+    /// Rooms that may be published to, in the same form; `None`, here and below: those of `join`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Vec<String>>,
+    /// Rooms whose members may be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Vec<String>>,
+    /// Rooms whose history may be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<String>>,
+    /// Rooms whose peers may be signaled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Vec<String>>,
+    /// Rooms in which files may be sent through the hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<String>>,
+    /// Rooms whose calls may be joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<Vec<String>>,
+    /// Rooms whose members may be muted, kicked and banned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moderate: Vec<String>,
     /// Rooms that may be published to without having joined.
     pub publish_unjoined: bool,
     /// Whether direct messages and requests may be sent.
@@ -32,6 +101,12 @@ pub struct Grant {
     /// When it ends, seconds since 1970 (RFC 7519 `exp`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_unix_s: Option<u64>,
+    /// The token's name (RFC 7519 `jti`), by which it can be revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// When the token was made, seconds since 1970 (`iat`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_unix_s: Option<u64>,
 }
 
 impl Default for Grant {
@@ -41,11 +116,19 @@ impl Default for Grant {
             user: String::new(),
             info: None,
             join: vec![],
-            publish: vec![],
+            publish: None,
+            presence: None,
+            history: None,
+            signal: None,
+            files: None,
+            call: None,
+            moderate: vec![],
             publish_unjoined: false,
             direct: false,
             services: vec![],
             expires_unix_s: None,
+            token_id: None,
+            issued_unix_s: None,
         }
     }
 }
@@ -53,13 +136,7 @@ impl Default for Grant {
 impl Grant {
     /// All rooms, direct messages, no end, no services: what a plain token means.
     pub fn user(user: impl Into<String>) -> Grant {
-        Grant {
-            user: user.into(),
-            join: vec!["*".into()],
-            publish: vec!["*".into()],
-            direct: true,
-            ..Grant::default()
-        }
+        Grant { user: user.into(), join: vec!["*".into()], direct: true, ..Grant::default() }
     }
 
     /// When it ends, in ms since 1970; `None` for never.
@@ -89,14 +166,34 @@ impl Grant {
         Ok(())
     }
 
+    /// Whether this may be done in the room.
+    pub fn may(&self, cap: Cap, room: &str) -> bool {
+        matches(self.rooms(cap), room)
+    }
+
+    /// The rooms in which this may be done.
+    pub fn rooms(&self, cap: Cap) -> &[String] {
+        let own = match cap {
+            Cap::Join => None,
+            Cap::Moderate => Some(&self.moderate),
+            Cap::Publish => self.publish.as_ref(),
+            Cap::Presence => self.presence.as_ref(),
+            Cap::History => self.history.as_ref(),
+            Cap::Signal => self.signal.as_ref(),
+            Cap::Files => self.files.as_ref(),
+            Cap::Call => self.call.as_ref(),
+        };
+        own.unwrap_or(&self.join)
+    }
+
     /// Whether the room may be joined and read.
     pub fn may_join(&self, room: &str) -> bool {
-        matches(&self.join, room)
+        self.may(Cap::Join, room)
     }
 
     /// Whether the room may be published to.
     pub fn may_publish(&self, room: &str) -> bool {
-        matches(&self.publish, room)
+        self.may(Cap::Publish, room)
     }
 
     /// Whether the session may attach as this service.
@@ -135,7 +232,23 @@ mod tests {
     fn patterns_are_names_or_prefixes() {
         let g = Grant { join: vec!["chat:*".into(), "lobby".into()], ..Grant::default() };
         assert!(g.may_join("chat:1") && g.may_join("lobby"));
-        assert!(!g.may_join("lobby2") && !g.may_join("call:1") && !g.may_publish("lobby"));
+        assert!(!g.may_join("lobby2") && !g.may_join("call:1") && g.may_publish("lobby"));
         assert!(!Grant::default().may_join(""));
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_room_is_as_with_joining_but_for_moderation() {
+        let join = vec!["chat:*".to_string()];
+        let g = Grant {
+            join: join.clone(),
+            publish: Some(vec![]),
+            moderate: vec!["chat:1".into()],
+            ..Grant::default()
+        };
+        for cap in Cap::ALL {
+            let expected = !matches!(cap, Cap::Publish | Cap::Moderate);
+            assert_eq!((g.may(cap, "chat:2"), g.may(cap, "call:1")), (expected, false), "{}", cap.name());
+        }
+        assert!(g.may(Cap::Moderate, "chat:1") && !Grant::user("u").may(Cap::Moderate, "chat:1"));
     }
 }

@@ -24,7 +24,7 @@ pub mod wire;
 
 pub use code::{Code, Fault, Retry};
 pub use frame::{Frame, FrameError, Raw};
-pub use grant::Grant;
+pub use grant::{Cap, Grant};
 pub use limits::Limits;
 pub use link::{Acceptor, Flow, LinkInfo, LinkPeer, LinkSender, Message, Transport};
 pub use position::Position;

@@ -5,6 +5,7 @@
 //! [`LinkPeer::turn`], then [`LinkPeer::down`] exactly once.
 
 use crate::code::Fault;
+use crate::grant::Grant;
 use crate::wire::SharedFrame;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,8 @@ pub struct LinkInfo {
     pub remote: Option<IpAddr>,
     /// A token from the request's header or cookie.
     pub token: Option<String>,
+    /// What the request's credentials were found to allow; a token or ticket of the hello goes before it.
+    pub grant: Option<Arc<Grant>>,
     /// Frames go up by requests beside the link, so that what comes up shows nothing of the way down.
     pub one_way: bool,
     /// Beside another link on the same connection: it is for a bulk session.

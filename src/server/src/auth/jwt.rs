@@ -119,17 +119,17 @@ fn grant(claims: Claims, leeway: f64) -> Option<Grant> {
     if !is_user(&claims.sub) || claims.info.as_ref().is_some_and(|i| !is_info(i)) {
         return None;
     }
-    let join = claims.join.unwrap_or_else(|| vec!["*".into()]);
     Some(Grant {
         user: claims.sub,
         info: claims.info,
-        publish: claims.publish.unwrap_or_else(|| join.clone()),
-        join,
+        publish: claims.publish,
+        join: claims.join.unwrap_or_else(|| vec!["*".into()]),
         publish_unjoined: claims.publish_unjoined.unwrap_or(false),
         direct: claims.direct.unwrap_or(true),
         services: claims.services.unwrap_or_default(),
         // The session ends when the token would be refused.
         expires_unix_s: claims.exp.map(|exp| (exp + leeway).max(0.0) as u64),
+        ..Grant::default()
     })
 }
 

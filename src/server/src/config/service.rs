@@ -29,10 +29,9 @@ pub struct Service {
 impl Service {
     /// What its key allows.
     pub fn grant(&self) -> Grant {
-        let join = self.join.clone().unwrap_or_else(|| vec!["*".into()]);
         Grant {
-            publish: self.publish.clone().unwrap_or_else(|| join.clone()),
-            join,
+            publish: self.publish.clone(),
+            join: self.join.clone().unwrap_or_else(|| vec!["*".into()]),
             publish_unjoined: true,
             services: self.attach.clone().unwrap_or_else(|| vec![self.name.clone()]),
             ..Grant::user(format!("service:{}", self.name))
