@@ -64,6 +64,11 @@ export class Measurement {
     return { median: times[Math.floor(times.length / 2)], worst: times.at(-1), winner: winners[0][0], winners };
   }
 
+  /** Where times are over their limits: forgets them. */
+  forget() {
+    this.connects = [];
+  }
+
   async leave() {
     await this.context?.close();
     this.context = null;
