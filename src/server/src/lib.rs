@@ -13,6 +13,7 @@ mod ice;
 pub mod logs;
 mod ports;
 mod server;
+mod tls;
 
-pub use http::tls::TlsError;
 pub use server::{Running, Server, StartError};
+pub use tls::TlsError;

@@ -6,11 +6,11 @@ use crate::http::accept;
 use crate::http::app::App;
 use crate::http::conn::{self, Phase};
 use crate::http::stack::Front;
-use crate::http::tls::{self, TlsError};
 use crate::http::webrtc::WebRtc;
 use crate::http::webtransport::WebTransport;
 use crate::ice::Ice;
 use crate::ports::Ports;
+use crate::tls::{Care, Certificates, TlsError};
 use crosspoint_hub::{Authenticator, Hub, MemoryEngine};
 use std::io;
 use std::net::SocketAddr;
@@ -58,6 +58,7 @@ pub struct Server;
 
 /// A server that runs.
 pub struct Running {
+    certificates: Care,
     addr: SocketAddr,
     tls: bool,
     hub: Arc<Hub>,
@@ -74,17 +75,17 @@ impl Server {
     /// # Errors
     /// When the certificate or the address can't be used.
     pub async fn start(config: Config) -> Result<Running, StartError> {
-        let tls = match (&config.listen.tls_cert, &config.listen.tls_key) {
-            (Some(cert), Some(key)) => Some(tls::acceptor(cert, key)?),
-            _ => None,
-        };
+        let certificates = Certificates::load(&config)?;
+        let tls = certificates.acceptor()?;
         let is_tls = tls.is_some();
         let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config).map_err(|_| StartError::Random)?);
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
         let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
         let Ports { tcp: listener, addr, udp, webrtc } = Ports::bind(&config).await?;
         let webtransport = match udp {
-            Some(socket) => Some(WebTransport::start(&config, &hub, socket, addr.port()).await?),
+            Some(socket) => Some(
+                WebTransport::start(&config, &hub, socket, addr.port(), certificates.webtransport()).await?,
+            ),
             None => None,
         };
         let webrtc = match webrtc.is_empty() {
@@ -101,7 +102,8 @@ impl Server {
         let slots = Arc::new(Semaphore::new(connections_max as usize));
         let (phase, told) = watch::channel(Phase::Open);
         let accepting = tokio::spawn(accept::run(listener, server, app.clone(), slots.clone(), told));
-        Ok(Running { addr, tls: is_tls, hub, app, connections_max, slots, phase, accepting })
+        let certificates = certificates.keep();
+        Ok(Running { certificates, addr, tls: is_tls, hub, app, connections_max, slots, phase, accepting })
     }
 }
 
@@ -141,6 +143,11 @@ impl Running {
     /// Where STUN and TURN listen, if they do.
     pub fn ice(&self) -> Option<SocketAddr> {
         self.app.ice.addr()
+    }
+
+    /// Looks at once at the files that are read again when they change: certificates.
+    pub fn reload(&self) {
+        self.certificates.look();
     }
 
     /// Takes no new clients and lets those here move away, at most `shutdown.drain_ms`, to `drain.address` if there is one. Requests are

@@ -110,7 +110,7 @@ fn config_check_looks_at_webtransport() {
         format!("transports.webtransport.tls_key={no_pem}"),
     );
     let (code, err) = check(&[&cert, &key]);
-    assert!(code == 1 && err.contains("`transports.webtransport`") && err.contains(no_pem), "{err}");
+    assert!(code == 1 && err.contains("`transports.webtransport.tls_cert`") && err.contains(no_pem), "{err}");
     assert_eq!(check(&[&cert, &key, "transports.webtransport.self_signed=true"]).0, 0);
     let wrong = [
         &cert,

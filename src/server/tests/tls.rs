@@ -174,3 +174,68 @@ async fn unusable_files_are_named() {
     assert!(try_start(&good.key, &good.key).await.contains("no certificate"));
     assert!(try_start(&good.cert, &other.key).await.contains("do not go together"));
 }
+
+/// A pair that this one replaces, the key first, as tools for certificates do it.
+fn replace(pems: &mut Pems) {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    std::fs::write(&pems.key, signing_key.serialize_pem()).unwrap();
+    std::fs::write(&pems.cert, cert.pem()).unwrap();
+    pems.der = cert.der().clone();
+}
+
+/// Whether the hub shows new connections this certificate.
+async fn shows(hub: &Running, pems: &Pems) -> bool {
+    let mut roots = RootCertStore::empty();
+    roots.add(pems.der.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(hub.addr()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
+}
+
+async fn will_show(hub: &Running, pems: &Pems) {
+    let shown = async { while !shows(hub, pems).await {} };
+    tokio::time::timeout(PATIENCE, shown).await.expect("the new certificate");
+}
+
+#[tokio::test]
+async fn new_files_are_for_new_connections_and_running_ones_go_on() {
+    let mut pems = pems("reload");
+    let hub = secure(&pems).await;
+    let (mut old, conn) =
+        hyper::client::conn::http1::handshake(TokioIo::new(connect(&hub, &pems, &[]).await)).await.unwrap();
+    tokio::spawn(conn);
+    let mut ask = async || {
+        let request = Request::get("/healthz").header("host", "localhost").body(Full::<Bytes>::default());
+        let answer = old.send_request(request.unwrap()).await.unwrap();
+        answer.into_body().collect().await.unwrap().to_bytes()
+    };
+    assert_eq!(ask().await, "ok\n");
+    replace(&mut pems);
+    will_show(&hub, &pems).await;
+    assert_eq!(ask().await, "ok\n");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_change_nothing() {
+    let mut pems = pems("broken");
+    let hub = secure(&pems).await;
+    let good = Pems { cert: PathBuf::new(), key: PathBuf::new(), der: pems.der.clone() };
+    let stranger = self::pems("stranger");
+    for broken in [b"nonsense".to_vec(), vec![], std::fs::read(&stranger.key).unwrap()] {
+        std::fs::write(&pems.key, broken).unwrap();
+        hub.reload();
+        assert!(shows(&hub, &good).await);
+    }
+    std::fs::remove_file(&pems.cert).unwrap();
+    hub.reload();
+    assert!(shows(&hub, &good).await);
+    replace(&mut pems);
+    hub.reload();
+    will_show(&hub, &pems).await;
+    assert!(!shows(&hub, &good).await);
+}

@@ -99,5 +99,5 @@ async fn files_that_cannot_be_used_are_told_at_the_start() {
         (settings.tls_cert, settings.tls_key) = (Some(files.0.clone()), Some(files.1.clone()));
     });
     let error = started.await.err().expect("not a pair").to_string();
-    assert!(error.contains("transports.webtransport"), "{error}");
+    assert!(error.contains("`transports.webtransport.tls_key`"), "{error}");
 }

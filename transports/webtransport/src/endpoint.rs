@@ -18,12 +18,12 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use wtransport::ServerConfig;
 use wtransport::endpoint::IncomingSession;
 use wtransport::endpoint::endpoint_side::Server;
 use wtransport::quinn::ServerConfig as QuicServerConfig;
 use wtransport::quinn::crypto::rustls::QuicServerConfig as QuicTls;
 use wtransport::tls::{WEBTRANSPORT_ALPN, rustls};
-use wtransport::{Identity, ServerConfig};
 
 /// Sessions that are being opened, beyond which clients first prove their address (RFC 9000 §8.1.2).
 const UNPROVEN_MAX: u64 = 32;
@@ -43,14 +43,6 @@ pub enum StartError {
     /// The socket can't be used.
     #[error(transparent)]
     Socket(#[from] io::Error),
-}
-
-/// Whether this certificate can be used.
-///
-/// # Errors
-/// Why not.
-pub async fn check(certificate: Certificate) -> Result<(), CertificateError> {
-    tls(Keeper::new(certificate, SystemTime::now()).await?.current()).map(drop)
 }
 
 /// A running endpoint. Dropping it cuts all its links.
@@ -77,8 +69,8 @@ impl Endpoint {
         acceptor: Arc<dyn Acceptor>,
     ) -> Result<Endpoint, StartError> {
         let addr = socket.local_addr()?;
-        let keeper = Keeper::new(certificate, SystemTime::now()).await?;
-        let quic = server_config(keeper.current(), &config)?;
+        let keeper = Keeper::new(certificate, SystemTime::now())?;
+        let quic = server_config(&keeper, &config)?;
         socket.set_nonblocking(true)?;
         // Smaller ones do; what doesn't fit is sent again, and holds up what is behind it.
         let sizes = SockRef::from(&socket);
@@ -164,27 +156,26 @@ async fn run(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut sessions = JoinSet::new();
-    let mut look_at = Instant::now() + keeper.look_in();
+    let mut due = keeper.due_in().map(|wait| Instant::now() + wait);
     loop {
         tokio::select! {
             // After a close `accept` would panic: the loop is left first.
             () = told_to_stop(&mut stopped) => break,
             incoming = endpoint.accept() => take(incoming, &shared, &mut sessions),
             Some(_) = sessions.join_next() => {}
-            () = sleep_until(look_at) => {
-                look_at = Instant::now() + match keeper.change(SystemTime::now()).await {
-                    Ok(changed) => {
-                        if changed {
-                            renew(&endpoint, &keeper, &shared);
-                            *hashes.lock() = keeper.hashes();
-                        }
-                        keeper.look_in()
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                let wait = match keeper.change(SystemTime::now()) {
+                    Ok(()) => {
+                        renew(&endpoint, &keeper, &shared);
+                        *hashes.lock() = keeper.hashes();
+                        keeper.due_in()
                     }
                     Err(error) => {
                         tracing::error!(%error, "the WebTransport certificate stays as it is");
-                        RETRY
+                        Some(RETRY)
                     }
                 };
+                due = wait.map(|wait| Instant::now() + wait);
             }
         }
     }
@@ -203,12 +194,11 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
 
 /// New connections get the new certificate; those that are there go on with theirs.
 fn renew(endpoint: &wtransport::Endpoint<Server>, keeper: &Keeper, shared: &Shared) {
-    let renewed =
-        server_config(keeper.current(), &shared.config).map_err(|e| e.to_string()).and_then(|quic| {
-            // The address is not looked at: the socket stays.
-            let any = ServerConfig::builder().with_bind_default(0).build_with_quic_config(quic);
-            endpoint.reload_config(any, false).map_err(|e| e.to_string())
-        });
+    let renewed = server_config(keeper, &shared.config).map_err(|e| e.to_string()).and_then(|quic| {
+        // The address is not looked at: the socket stays.
+        let any = ServerConfig::builder().with_bind_default(0).build_with_quic_config(quic);
+        endpoint.reload_config(any, false).map_err(|e| e.to_string())
+    });
     match renewed {
         Ok(()) => {
             shared.counters.rotations.fetch_add(1, Relaxed);
@@ -241,26 +231,32 @@ fn take(incoming: IncomingSession, shared: &Arc<Shared>, sessions: &mut JoinSet<
     });
 }
 
-fn server_config(identity: Identity, config: &Config) -> Result<QuicServerConfig, CertificateError> {
-    let mut quic = QuicServerConfig::with_crypto(Arc::new(tls(identity)?));
+fn server_config(keeper: &Keeper, config: &Config) -> Result<QuicServerConfig, CertificateError> {
+    let mut quic = QuicServerConfig::with_crypto(Arc::new(tls(keeper)?));
     quic.transport_config(config.quic());
     Ok(quic)
 }
 
-/// TLS 1.3 with this certificate. Unlike the library's own builder it fails where the files are wrong.
-fn tls(identity: Identity) -> Result<QuicTls, CertificateError> {
-    let wrong = |e: &dyn std::fmt::Display| CertificateError::Pair(e.to_string());
-    let chain = identity.certificate_chain().as_slice().iter();
-    let chain = chain.map(|leaf| rustls::pki_types::CertificateDer::from(leaf.der().to_vec())).collect();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(identity.private_key().secret_der().to_vec())
-        .map_err(|e| wrong(&e))?;
+/// TLS 1.3 with this certificate.
+fn tls(keeper: &Keeper) -> Result<QuicTls, CertificateError> {
+    let wrong = |e: &dyn std::fmt::Display| CertificateError::Unusable(e.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|e| wrong(&e))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|e| wrong(&e))?;
+        .with_no_client_auth();
+    let mut tls = match keeper {
+        Keeper::Given(resolver) => tls.with_cert_resolver(resolver.clone()),
+        Keeper::Own(own) => {
+            let identity = own.current();
+            let chain = identity.certificate_chain().as_slice().iter();
+            let chain =
+                chain.map(|leaf| rustls::pki_types::CertificateDer::from(leaf.der().to_vec())).collect();
+            let key = identity.private_key().secret_der().to_vec();
+            let key = rustls::pki_types::PrivateKeyDer::try_from(key).map_err(|e| wrong(&e))?;
+            tls.with_single_cert(chain, key).map_err(|e| wrong(&e))?
+        }
+    };
     tls.alpn_protocols = vec![WEBTRANSPORT_ALPN.to_vec()];
     QuicTls::try_from(tls).map_err(|e| wrong(&e))
 }

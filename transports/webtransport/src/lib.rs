@@ -2,7 +2,7 @@
 //!
 //! The first bidirectional stream that the client opens carries the link's frames, each behind its length ([`decode`]).
 //! Another one may carry a bulk link beside it, and gives way to it. Volatile frames go as datagrams (RFC 9221), one each. [`Endpoint`] takes sessions, holds their certificate and
-//! rotates it; a [`Gate`] decides who comes in.
+//! rotates it where it is its own; a [`Gate`] decides who comes in.
 //!
 //! Heartbeats, hello timeouts and everything above messages are the hub's business.
 
@@ -24,4 +24,4 @@ pub use config::{Config, PerAddress};
 pub use counters::Counters;
 pub use door::{Gate, Refusal, Request};
 pub use encode::message;
-pub use endpoint::{Endpoint, StartError, check};
+pub use endpoint::{Endpoint, StartError};

@@ -3,7 +3,7 @@
 use super::options::ConfigOptions;
 use super::{Failure, say};
 use crate::config::{Config, Mode};
-use crate::{Server, logs};
+use crate::{Running, Server, logs};
 use std::io::{self, Write as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,33 +43,46 @@ async fn run(config: Config) -> Result<(), Failure> {
     }
     say(&format!("Crosspoint is up: {}", running.url()))?;
 
-    signals.next().await;
+    signals.next(&running).await;
     tracing::info!("shutting down: clients are asked to move; a second signal ends at once");
     tokio::select! {
         () = running.shutdown() => {
             tracing::info!("done");
             Ok(())
         }
-        () = signals.next() => Err("ended before all clients had moved".into()),
+        () = signals.end() => Err("ended before all clients had moved".into()),
     }
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT end the hub; at SIGHUP it looks at its files.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Signals> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Signals { terminate, interrupt })
+        Ok(Signals { terminate, interrupt, hangup: signal(SignalKind::hangup())? })
     }
 
-    async fn next(&mut self) {
+    async fn end(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// The first one that ends the hub.
+    async fn next(&mut self, running: &Running) {
+        loop {
+            let hangup = self.hangup.recv();
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = hangup => running.reload(),
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `[transports]`
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -123,14 +123,5 @@ impl WebRtc {
         let also = (listen.is_ipv6() && listen.ip().is_unspecified())
             .then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
         [addr].into_iter().chain(also).collect()
-    }
-}
-
-impl WebTransport {
-    /// The files of its certificate, if it has any.
-    pub(crate) fn files<'a>(&'a self, listen: &'a super::Listen) -> Option<(&'a Path, &'a Path)> {
-        let own = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
-        let pair = own.or(listen.tls_cert.as_deref().zip(listen.tls_key.as_deref()));
-        pair.filter(|_| !self.self_signed)
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP front: connections ([`accept`], [`conn`], [`tls`]), what every request passes through ([`stack`]), where it goes
+//! The HTTP front: connections ([`accept`], [`conn`]), what every request passes through ([`stack`]), where it goes
 //! ([`route`], [`serve`]), and the answers.
 
 pub(crate) mod accept;
@@ -19,6 +19,5 @@ mod reply;
 mod route;
 mod serve;
 pub(crate) mod stack;
-pub(crate) mod tls;
 pub(crate) mod webrtc;
 pub(crate) mod webtransport;

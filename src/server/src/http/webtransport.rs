@@ -5,6 +5,7 @@ use super::caller;
 use super::metrics::Text;
 use super::origin::{Policy, host_of, is_loopback_name};
 use crate::config::Config;
+use crate::tls::Keys;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crosspoint_core::negotiate::Offer;
@@ -26,6 +27,7 @@ pub(crate) struct WebTransport {
     pub(crate) endpoint: Endpoint,
     url: Option<String>,
     rollout_percent: u8,
+    keys: Option<Arc<Keys>>,
 }
 
 impl WebTransport {
@@ -35,6 +37,7 @@ impl WebTransport {
         hub: &Arc<Hub>,
         socket: UdpSocket,
         http_port: u16,
+        keys: Option<Arc<Keys>>,
     ) -> Result<WebTransport, StartError> {
         let settings = &config.transports.webtransport;
         let limits = hub.limits();
@@ -52,8 +55,10 @@ impl WebTransport {
             ..crosspoint_webtransport::Config::new(limits.frame_bytes_max, heartbeat)
         };
         let gate = Arc::new(Pages { origins: Policy::new(config), http_port });
-        let endpoint = Endpoint::start(socket, certificate(config), bounds, gate, hub.acceptor()).await?;
-        Ok(WebTransport { endpoint, url: settings.url.clone(), rollout_percent: settings.rollout_percent })
+        let endpoint =
+            Endpoint::start(socket, certificate(config, keys.clone()), bounds, gate, hub.acceptor()).await?;
+        let (url, rollout_percent) = (settings.url.clone(), settings.rollout_percent);
+        Ok(WebTransport { endpoint, url, rollout_percent, keys })
     }
 
     /// What a client is offered that asked the hub by this name.
@@ -67,20 +72,15 @@ impl WebTransport {
 }
 
 /// Where its certificate comes from.
-fn certificate(config: &Config) -> Certificate {
+fn certificate(config: &Config, keys: Option<Arc<Keys>>) -> Certificate {
     let settings = &config.transports.webtransport;
-    match settings.files(&config.listen) {
-        Some((chain, key)) => Certificate::Files { chain: chain.into(), key: key.into() },
+    match keys {
+        Some(keys) => Certificate::Given(keys),
         None => Certificate::SelfSigned {
             names: ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec(),
             validity: Duration::from_secs(settings.self_signed_s),
         },
     }
-}
-
-/// The files of its certificate can be used.
-pub(crate) async fn check(config: &Config) -> Result<(), crosspoint_webtransport::CertificateError> {
-    crosspoint_webtransport::check(certificate(config)).await
 }
 
 /// The address for a client that knows the hub by this name. `localhost` may mean another address family than the one that is
@@ -142,10 +142,11 @@ pub(super) fn metrics(app: &App, out: &mut Text) {
             &c.datagrams_dropped,
         ),
         ("webtransport_strays_total", "counter", "Streams rejected", &c.strays),
-        ("webtransport_rotations_total", "counter", "Changes of the certificate", &c.rotations),
     ] {
         out.single(name, kind, help, value.load(Relaxed));
     }
+    let rotations = c.rotations.load(Relaxed) + webtransport.keys.as_ref().map_or(0, |keys| keys.changes());
+    out.single("webtransport_rotations_total", "counter", "Changes of the certificate", rotations);
     let connections = webtransport.endpoint.connections();
     out.single("webtransport_connections", "gauge", "QUIC connections now", connections);
 }
