@@ -151,6 +151,12 @@ pub trait LinkPeer: Send + Sync {
     /// Resolves when the peer takes messages again after [`Flow::Wait`].
     fn ready(&self) -> BoxFuture<'static, ()>;
 
+    /// Resolves when it is known who the client is, if finding out takes time: then the first message, or [`Acceptor::link_up`]
+    /// with [`LinkInfo::subscribe`], is neither taken nor refused before. For transports that answer with a status.
+    fn greeted(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
     /// The link has room again.
     fn writable(&self);
 

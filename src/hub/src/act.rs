@@ -1,11 +1,13 @@
 //! Acting on a session's frames: one at a time, in order, whatever links they came by.
 
+use crate::auth::{Ask, Purpose};
 use crate::cell::Cell;
+use crate::engine::Answer;
 use crate::hub::{Hub, now_or_later};
 use crate::turn;
 use crosspoint_core::link::BoxFuture;
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Code, Fault, Frame, SharedFrame};
+use crosspoint_core::{Code, Fault, Frame, Grant, SharedFrame};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -127,7 +129,7 @@ impl Hub {
             Some("signal") => self.reply_now(cell, &Asked::of(&frame), self.signal(cell, &frame)),
             Some("watch") => self.reply_now(cell, &Asked::of(&frame), self.watch(cell, &frame)),
             Some("unwatch") => self.reply_now(cell, &Asked::of(&frame), self.unwatch(cell, &frame)),
-            Some("refresh") => self.reply_now(cell, &Asked::of(&frame), self.refresh(cell, &frame)),
+            Some("refresh") => self.refresh(cell, &frame),
             Some("ice") => self.reply_now(cell, &Asked::of(&frame), Ok(self.ice_for(cell))),
             Some("webrtc") => self.reply_to(cell, frame, Hub::offered),
             Some(_) => {
@@ -237,15 +239,36 @@ impl Hub {
         Ok(json!({}))
     }
 
-    fn refresh(&self, cell: &Arc<Cell>, frame: &Frame) -> Result<serde_json::Value, Fault> {
-        let RefreshData { token } = parse(frame)?;
-        let grant = self.auth.verify(&token)?;
+    fn refresh(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame) -> Step {
+        let asked = Asked::of(frame);
+        let token = match parse::<RefreshData>(frame) {
+            Ok(data) => data.token,
+            Err(fault) => return self.fail(cell, &asked, fault),
+        };
+        let (remote, transport) = cell.state.lock().link.as_ref().map(|c| (c.remote, c.transport)).unzip();
+        let (remote, transport) = (remote.flatten(), transport.flatten());
+        match self.verified(Ask { token: &token, purpose: Purpose::Refresh, remote, transport }) {
+            Answer::Ready(grant) => {
+                let answer = grant.and_then(|grant| self.refreshed(cell, grant));
+                self.reply_now(cell, &asked, answer)
+            }
+            Answer::Later(grant) => {
+                let (hub, cell) = (self.clone(), cell.clone());
+                Step::Wait(Box::pin(async move {
+                    let answer = grant.await.and_then(|grant| hub.refreshed(&cell, grant));
+                    hub.reply_now(&cell, &asked, answer);
+                }))
+            }
+        }
+    }
+
+    fn refreshed(self: &Arc<Hub>, cell: &Arc<Cell>, grant: Arc<Grant>) -> Result<serde_json::Value, Fault> {
         if *grant.user != *cell.user {
             return Err(Fault::new(Code::Forbidden, "The token is another user's"));
         }
         grant.check()?;
         let expires = grant.expires_unix_ms();
-        cell.state.lock().set_grant(Arc::new(grant), self.clock.now());
+        cell.state.lock().set_grant(grant, self.clock.now());
         self.schedule(cell);
         Ok(match expires {
             Some(ms) => json!({"expires_ms": ms}),

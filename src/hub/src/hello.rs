@@ -3,6 +3,8 @@
 use crate::act::parse;
 use crate::cell::{Carrier, Cell, State};
 use crate::clock::unix_ms;
+use crate::engine::Answer;
+use crate::greeting::{Later, Then, Waiting};
 use crate::hub::{Hub, hex, random};
 use crate::link::{FULL_RETRY_MS, HubLink};
 use crate::tickets::Opened;
@@ -17,40 +19,74 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Hub {
-    pub(crate) fn hello(self: &Arc<Hub>, link: &HubLink, frame: &Frame) -> Result<(), Fault> {
-        let hello: Hello = parse(frame)?;
+    /// `Some`: the link waits until it is known who the client is.
+    pub(crate) fn hello(self: &Arc<Hub>, link: &HubLink, frame: &Frame) -> Result<Option<Waiting>, Fault> {
+        let hello: Box<Hello> = Box::new(parse(frame)?);
         if hello.version != VERSION {
             let text = format!("This hub speaks version {VERSION} of the protocol, not {}", hello.version);
             return Err(Fault::new(Code::VersionUnsupported, text));
         }
+        self.greet(link, hello, None)
+    }
+
+    /// `known`: what the hello's token was found to allow; then nothing has to be waited for.
+    pub(crate) fn greet(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        hello: Box<Hello>,
+        known: Option<Arc<Grant>>,
+    ) -> Result<Option<Waiting>, Fault> {
+        let wait = |grant, hello| Ok(Some(Waiting { grant, then: Then::Hello(hello) }));
         let mut reason = None;
         if let Some(name) = &hello.session {
-            match self.resume(link, name, &hello) {
-                Ok(()) => return Ok(()),
+            match self.resume(link, name, &hello, known.as_ref()) {
+                Ok(None) => return Ok(None),
+                Ok(Some(grant)) => return wait(grant, hello),
                 Err(fault) if fault.code == Code::SessionExpired => {
-                    self.stats.resume_failures.fetch_add(1, Ordering::Relaxed);
+                    self.stats.resume_failures.fetch_add(known.is_none().into(), Ordering::Relaxed);
                     reason = Some(fault.code);
                 }
                 Err(fault) => return Err(fault),
             }
         }
         if hello.bulk_for.is_some() || link.info.bulk {
-            return self.bulk_hello(link, &hello);
+            return self.bulk_hello(link, &hello).map(|()| None);
         }
-        let named = hello.token.is_some() || hello.ticket.is_some() || link.info.token.is_some();
+        let named = hello.token.is_some() || hello.ticket.is_some() || link.is_named();
         if reason.is_some() && !named && hello.user.is_none() {
             return Err(Code::SessionExpired.into());
         }
         if let Some(ticket) = &hello.ticket {
-            return self.hello_with_ticket(link, ticket, &hello, reason);
+            return self.hello_with_ticket(link, ticket, &hello, reason).map(|()| None);
         }
-        let grant = match hello.token.as_ref().or(link.info.token.as_ref()) {
-            Some(token) => self.auth.verify(token)?,
-            None => self.auth.open(hello.user.as_deref(), hello.info.clone()).ok_or(Code::Unauthorized)?,
+        let grant = match known.map(|grant| Answer::Ready(Ok(grant))).or_else(|| self.shown(link, &hello)) {
+            Some(Answer::Ready(grant)) => grant?,
+            Some(Answer::Later(grant)) => return wait(grant, hello),
+            None => {
+                let grant = self.auth.open(hello.user.as_deref(), hello.info.clone());
+                Arc::new(grant.ok_or(Code::Unauthorized)?)
+            }
         };
         self.admit()?;
-        let cell = self.new_session(Arc::new(grant), Kind::Resumable)?;
-        self.carry(link, &cell, None, &hello, reason)
+        let cell = self.new_session(grant, Kind::Resumable)?;
+        self.carry(link, &cell, None, &hello, reason).map(|()| None)
+    }
+
+    /// What the hello's token allows, or else what the link's request brought.
+    fn shown(&self, link: &HubLink, hello: &Hello) -> Option<Answer<Arc<Grant>>> {
+        match &hello.token {
+            Some(token) => Some(self.look_up(link, token)),
+            None => self.brought(link),
+        }
+    }
+
+    /// What the request that became the link allows; `None` if it said nothing of its client.
+    fn brought(&self, link: &HubLink) -> Option<Answer<Arc<Grant>>> {
+        match (&link.info.grant, &link.info.token) {
+            (Some(grant), _) => Some(Answer::Ready(Ok(grant.clone()))),
+            (None, Some(token)) => Some(self.look_up(link, token)),
+            (None, None) => None,
+        }
     }
 
     /// Lets in who comes in one by one, whether by negotiation, by hello or without; who has a ticket is in already.
@@ -77,37 +113,76 @@ impl Hub {
         self.carry(link, &cell, None, hello, reason)
     }
 
-    fn resume(self: &Arc<Hub>, link: &HubLink, name: &str, hello: &Hello) -> Result<(), Fault> {
+    /// `Some`: the session's grant is over, and what the hello brings instead takes time to find out.
+    fn resume(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        name: &str,
+        hello: &Hello,
+        known: Option<&Arc<Grant>>,
+    ) -> Result<Option<Later>, Fault> {
         let bulk = self.bulk.read().get(name).cloned();
         let cell = bulk.or_else(|| self.session(name).filter(|_| !link.info.bulk));
         let secret = hello.resume.as_deref().unwrap_or_default();
         let cell = cell.filter(|c| c.is_resumed_by(secret)).ok_or(Code::SessionExpired)?;
+        if cell.bulk_of.is_none()
+            && let Some(grant) = self.renew(link, &cell, hello, known)?
+        {
+            return Ok(Some(grant));
+        }
         let ticket = hello.ticket.as_ref();
         if ticket.is_none_or(|ticket| self.tickets.grant(self.clock.now(), ticket).is_none()) {
             self.admit()?;
         }
-        if cell.bulk_of.is_none() {
-            self.renew(link, &cell, hello)?;
-        }
-        self.carry(link, &cell, Some(hello.received), hello, None)
+        self.carry(link, &cell, Some(hello.received), hello, None).map(|()| None)
     }
 
     /// A hello that resumes may bring a newer grant of the same user; it must, where the session's is over.
-    fn renew(&self, link: &HubLink, cell: &Cell, hello: &Hello) -> Result<(), Fault> {
+    fn renew(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        cell: &Arc<Cell>,
+        hello: &Hello,
+        known: Option<&Arc<Grant>>,
+    ) -> Result<Option<Later>, Fault> {
         let held = cell.state.lock().grant.clone();
-        let Some(end) = held.expires_unix_ms() else { return Ok(()) };
-        let over = held.has_ended(unix_ms());
-        let now = self.clock.now();
-        let given = match (&hello.ticket, hello.token.as_ref().or(link.info.token.as_ref())) {
-            (Some(ticket), _) => self.tickets.grant(now, ticket).ok_or(Code::Unauthorized.into()),
-            (None, Some(token)) => self.auth.verify(token).map(Arc::new),
-            (None, None) => Err(Code::TokenExpired.into()),
+        if held.expires_unix_s.is_none() {
+            return Ok(None);
+        }
+        let given = match (&hello.ticket, known) {
+            (Some(ticket), _) => {
+                let grant = self.tickets.grant(self.clock.now(), ticket);
+                Answer::Ready(grant.ok_or(Code::Unauthorized.into()))
+            }
+            (None, Some(grant)) => Answer::Ready(Ok(grant.clone())),
+            (None, None) => {
+                self.shown(link, hello).unwrap_or_else(|| Answer::Ready(Err(Code::TokenExpired.into())))
+            }
         };
+        match given {
+            Answer::Ready(given) => self.renewed(cell, given).map(|()| None),
+            Answer::Later(grant) if held.has_ended(unix_ms()) => Ok(Some(grant)),
+            // The session goes on meanwhile.
+            Answer::Later(grant) => {
+                let (hub, cell) = (self.clone(), cell.clone());
+                tokio::spawn(async move {
+                    let _ = hub.renewed(&cell, grant.await);
+                    hub.schedule(&cell);
+                    hub.end_turn();
+                });
+                Ok(None)
+            }
+        }
+    }
+
+    fn renewed(&self, cell: &Cell, given: Result<Arc<Grant>, Fault>) -> Result<(), Fault> {
+        let held = cell.state.lock().grant.clone();
+        let over = held.has_ended(unix_ms());
         match given {
             Ok(grant) if *grant.user == *cell.user && !grant.has_ended(unix_ms()) => {
                 grant.check()?;
-                if grant.expires_unix_ms().is_none_or(|e| e > end) {
-                    cell.state.lock().set_grant(grant, now);
+                if grant.expires_unix_s.is_none_or(|e| held.expires_unix_s.is_some_and(|end| e > end)) {
+                    cell.state.lock().set_grant(grant, self.clock.now());
                 }
                 Ok(())
             }
@@ -226,23 +301,24 @@ impl Hub {
         Ok(cell)
     }
 
-    /// A session for a client that says no hello.
-    pub(crate) fn plain_session(self: &Arc<Hub>, link: &HubLink, kind: Kind) -> Result<Arc<Cell>, Fault> {
-        let grant = match &link.info.token {
-            Some(token) => self.auth.verify(token)?,
-            None => self.auth.open(None, None).ok_or(Code::Unauthorized)?,
+    /// A session for a client that says no hello. `Some`: the link waits until it is known who the client is.
+    pub(crate) fn plain_session(self: &Arc<Hub>, link: &HubLink) -> Result<Option<Waiting>, Fault> {
+        let grant = match self.brought(link) {
+            Some(Answer::Ready(grant)) => grant?,
+            Some(Answer::Later(grant)) => return Ok(Some(Waiting { grant, then: Then::Plain })),
+            None => Arc::new(self.auth.open(None, None).ok_or(Code::Unauthorized)?),
         };
-        self.plain_session_of(link, kind, grant)
+        self.plain_session_of(link, Kind::Plain, grant).map(|_| None)
     }
 
-    fn plain_session_of(
+    pub(crate) fn plain_session_of(
         self: &Arc<Hub>,
         link: &HubLink,
         kind: Kind,
-        grant: Grant,
+        grant: Arc<Grant>,
     ) -> Result<Arc<Cell>, Fault> {
         self.admit()?;
-        let cell = self.new_session(Arc::new(grant), kind)?;
+        let cell = self.new_session(grant, kind)?;
         let mut state = cell.state.lock();
         state.core.link_up(self.clock.now(), link.id, 0)?;
         state.link = Some(Carrier {
@@ -260,19 +336,31 @@ impl Hub {
     }
 
     /// A plain event stream: a session that only listens to one room.
-    pub(crate) fn listen(self: &Arc<Hub>, link: &HubLink, subscribe: Subscribe) {
-        let namespace = self.namespaces.of(&subscribe.room);
-        let cell = match self.plain_session(link, Kind::Listener) {
-            Err(f) if f.code == Code::Unauthorized && namespace.public && link.info.token.is_none() => {
-                let grant = Grant { join: vec![subscribe.room.clone()], ..Grant::default() };
-                self.plain_session_of(link, Kind::Listener, grant)
+    pub(crate) fn listen(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        subscribe: Subscribe,
+    ) -> Result<Option<Waiting>, Fault> {
+        let public = || Grant { join: vec![subscribe.room.clone()], ..Grant::default() };
+        let grant = match self.brought(link) {
+            Some(Answer::Ready(grant)) => grant?,
+            Some(Answer::Later(grant)) => return Ok(Some(Waiting { grant, then: Then::Listen(subscribe) })),
+            None => {
+                let open = self.auth.open(None, None);
+                let is_public = self.namespaces.of(&subscribe.room).public;
+                Arc::new(open.or_else(|| is_public.then(public)).ok_or(Code::Unauthorized)?)
             }
-            other => other,
         };
-        let cell = match cell {
-            Ok(cell) => cell,
-            Err(fault) => return link.refuse(&fault),
-        };
+        self.listen_as(link, subscribe, grant).map(|()| None)
+    }
+
+    pub(crate) fn listen_as(
+        self: &Arc<Hub>,
+        link: &HubLink,
+        subscribe: Subscribe,
+        grant: Arc<Grant>,
+    ) -> Result<(), Fault> {
+        let cell = self.plain_session_of(link, Kind::Listener, grant)?;
         let mut data = json!({});
         if let Some(since) = subscribe.since {
             data["since"] = since.into();
@@ -287,5 +375,6 @@ impl Hub {
                 hub.tear_down(&cell2, &fault);
             }
         });
+        Ok(())
     }
 }

@@ -20,7 +20,9 @@ mod config;
 mod drain;
 pub mod engine;
 mod feed;
+mod greeting;
 mod hello;
+mod hooks;
 mod hub;
 mod ice;
 mod join;
@@ -40,10 +42,13 @@ mod wheel;
 
 pub use admission::AdmissionStats;
 pub use api::{RoomInfo, SessionInfo};
-pub use auth::Authenticator;
+pub use auth::{Ask, Authenticator, Purpose};
 pub use config::{HubConfig, Namespace};
 pub use drain::Drain;
 pub use engine::{Engine, HistoryFrom, HistoryPage, HistoryQuery, Member, MemoryEngine, Published};
+pub use hooks::{
+    Asker, Content, HookPoint, Hooks, JoinAsk, Notification, PublishAsk, RequestAnswer, RequestAsk, Rewrite,
+};
 pub use hub::{Hub, random_id};
 pub use ice::{Ice, IceServer, IceSource};
 pub use offers::{Answered, Offers};

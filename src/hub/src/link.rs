@@ -2,20 +2,21 @@
 
 use crate::act::BAD;
 use crate::cell::Cell;
+use crate::greeting::Early;
 use crate::hub::{Hub, Timer};
 use crate::reach::way_of;
 use crate::turn;
 use bytes::Bytes;
 use crosspoint_core::link::BoxFuture;
 use crosspoint_core::report::{Report, Way};
-use crosspoint_core::session::{Beat, Kind, LinkId, Taken};
+use crosspoint_core::session::{Beat, LinkId, Taken};
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{
     Acceptor, Code, Fault, Flow, Frame, FrameError, LinkInfo, LinkPeer, LinkSender, Message,
 };
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// When a client may come again that found the hub full, ms.
 pub(crate) const FULL_RETRY_MS: u64 = 5_000;
@@ -23,6 +24,7 @@ pub(crate) const FULL_RETRY_MS: u64 = 5_000;
 pub(crate) struct HubAcceptor(pub(crate) Arc<Hub>);
 
 pub(crate) struct HubLink {
+    pub(crate) me: Weak<HubLink>,
     pub(crate) id: LinkId,
     pub(crate) hub: Arc<Hub>,
     pub(crate) sender: Arc<dyn LinkSender>,
@@ -30,8 +32,10 @@ pub(crate) struct HubLink {
     pub(crate) way: Way,
     /// The session, once there is one. Never changes.
     pub(crate) cell: OnceLock<Arc<Cell>>,
-    /// One hello at a time.
-    binding: Mutex<()>,
+    /// One hello at a time; what comes while it waits.
+    pub(crate) binding: Mutex<Option<Early>>,
+    /// It waits until it is known who the client is.
+    pub(crate) greeting: AtomicBool,
     bad_frames: AtomicU32,
     /// The hub has closed it, other than through its session.
     closed: AtomicBool,
@@ -48,7 +52,8 @@ impl Acceptor for HubAcceptor {
         let waiting = hub.links_waiting.fetch_add(1, Ordering::Relaxed);
         let (subscribe, way) = (info.subscribe.clone(), way_of(&info));
         hub.reach.opened(way);
-        let link = Arc::new(HubLink {
+        let link = Arc::new_cyclic(|me| HubLink {
+            me: me.clone(),
             id: hub.link_ids.fetch_add(1, Ordering::Relaxed),
             hub: hub.clone(),
             sender,
@@ -56,6 +61,7 @@ impl Acceptor for HubAcceptor {
             way,
             cell: OnceLock::new(),
             binding: Mutex::default(),
+            greeting: AtomicBool::new(false),
             bad_frames: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             reported: AtomicBool::new(false),
@@ -67,7 +73,13 @@ impl Acceptor for HubAcceptor {
             let fault = Fault::new(Code::Unavailable, "Too many links wait for their hello");
             link.refuse(&fault.after(FULL_RETRY_MS));
         } else if let Some(subscribe) = subscribe {
-            hub.listen(&link, subscribe);
+            let mut binding = link.binding.lock();
+            match hub.listen(&link, subscribe) {
+                Ok(None) => {}
+                Ok(Some(waiting)) => link.wait_for(&mut binding, waiting, None),
+                Err(fault) => link.refuse(&fault),
+            }
+            drop(binding);
             hub.end_turn();
         } else {
             let at = hub.clock.now() + hub.limits.hello_ms;
@@ -82,9 +94,19 @@ impl Acceptor for HubAcceptor {
 }
 
 impl HubLink {
-    /// Whether it belongs to no session yet.
+    /// Whether it has neither a session nor said who it is for.
     pub(crate) fn waits(&self) -> bool {
-        self.cell.get().is_none() && !self.down.load(Ordering::Relaxed)
+        self.cell.get().is_none() && !self.down.load(Ordering::Relaxed) && !self.is_greeted()
+    }
+
+    /// Whether it is gone, or the hub has closed it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.down.load(Ordering::Relaxed) || self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the request that became it said who its client is.
+    pub(crate) fn is_named(&self) -> bool {
+        self.info.grant.is_some() || self.info.token.is_some()
     }
 
     pub(crate) fn refuse(&self, fault: &Fault) {
@@ -131,13 +153,16 @@ impl HubLink {
             return self.give_up(&fault);
         }
         // It has its place in the sequence: acting on it means saying what is wrong.
-        let Some(cell) = self.cell.get() else { return self.give_up(&fault) };
         let mut frame = Frame::with(BAD, &fault);
         frame.id = id;
-        self.counted(cell, seq, frame)
+        match self.cell.get() {
+            _ if self.is_greeted() => self.first(seq, frame),
+            Some(cell) => self.counted(cell, seq, frame),
+            None => self.give_up(&fault),
+        }
     }
 
-    fn counted(&self, cell: &Arc<Cell>, seq: Option<u64>, frame: Frame) -> Flow {
+    pub(crate) fn counted(&self, cell: &Arc<Cell>, seq: Option<u64>, frame: Frame) -> Flow {
         let hub = &self.hub;
         if frame.kind == "hub:report" {
             self.report(&frame);
@@ -202,39 +227,47 @@ impl HubLink {
     }
 
     fn first(&self, seq: Option<u64>, frame: Frame) -> Flow {
-        let _one = self.binding.lock();
-        if self.down.load(Ordering::Relaxed) {
+        let mut binding = self.binding.lock();
+        if self.is_over() {
             return Flow::Stop;
+        }
+        if let Some(early) = &mut *binding {
+            return match early.keep(seq, frame, self.hub.limits.inbox_frames_max) {
+                Ok(()) => Flow::Wait,
+                Err(fault) => self.turn_away(&fault),
+            };
         }
         if let Some(cell) = self.cell.get() {
             return self.counted(cell, seq, frame);
         }
-        match frame.kind.as_str() {
+        let plain = frame.kind != "hub:hello";
+        let bound = match frame.kind.as_str() {
             "hub:ping" => {
                 let t = frame.parse::<Option<Beat>>().ok().flatten().and_then(|b| b.t);
                 let pong = OutFrame::with("hub:pong", &Beat { received: None, t, beat_ms: None });
                 self.sender.try_send(&mut std::iter::once(&pong));
-                Flow::Continue
+                return Flow::Continue;
             }
-            "hub:hello" => match self.hub.hello(self, &frame) {
-                Ok(()) => Flow::Continue,
-                Err(fault) => {
-                    self.refuse(&fault);
-                    Flow::Stop
-                }
-            },
+            "hub:hello" => self.hub.hello(self, &frame),
             _ if self.info.bulk => {
-                self.refuse(&Fault::new(Code::BadRequest, "A link beside another one begins with a hello"));
-                Flow::Stop
+                Err(Fault::new(Code::BadRequest, "A link beside another one begins with a hello"))
             }
-            _ => match self.hub.plain_session(self, Kind::Plain) {
-                Ok(cell) => self.counted(&cell, seq, frame),
-                Err(fault) => {
-                    self.refuse(&fault);
-                    Flow::Stop
-                }
-            },
+            _ => self.hub.plain_session(self),
+        };
+        match (bound, self.cell.get()) {
+            (Err(fault), _) => self.turn_away(&fault),
+            (Ok(Some(waiting)), _) => {
+                self.wait_for(&mut binding, waiting, plain.then_some((seq, frame)));
+                Flow::Wait
+            }
+            (Ok(None), Some(cell)) if plain => self.counted(cell, seq, frame),
+            (Ok(None), _) => Flow::Continue,
         }
+    }
+
+    fn turn_away(&self, fault: &Fault) -> Flow {
+        self.refuse(fault);
+        Flow::Stop
     }
 }
 
@@ -251,7 +284,7 @@ impl LinkPeer for HubLink {
             Message::Text(text) => Frame::decode_text(text),
             Message::Binary(bytes) => Frame::decode_binary(bytes),
         };
-        match (decoded, self.cell.get()) {
+        match (decoded, self.cell.get().filter(|_| !self.is_greeted())) {
             (Ok(frame), Some(cell)) => self.counted(cell, seq, frame),
             (Ok(frame), None) => self.first(seq, frame),
             (Err(e), _) => self.bad_frame(seq, &e),
@@ -276,9 +309,18 @@ impl LinkPeer for HubLink {
         self.hub.end_turn();
     }
 
+    fn greeted(&self) -> Option<BoxFuture<'static, ()>> {
+        HubLink::greeted(self)
+    }
+
     fn ready(&self) -> BoxFuture<'static, ()> {
-        let (hub, cell) = (self.hub.clone(), self.cell.get().cloned());
+        let (hub, mut cell, greeted) = (self.hub.clone(), self.cell.get().cloned(), HubLink::greeted(self));
+        let me = self.me.clone();
         Box::pin(async move {
+            if let Some(greeted) = greeted {
+                greeted.await;
+                cell = me.upgrade().and_then(|link| link.cell.get().cloned());
+            }
             loop {
                 let sank = hub.backlog_sank.notified();
                 tokio::pin!(sank);

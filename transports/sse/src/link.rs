@@ -140,6 +140,11 @@ impl Link {
         Step::Yield
     }
 
+    /// Resolves when it is known who the client is, if that takes time.
+    pub(crate) fn greeted(&self) -> Option<BoxFuture<'static, ()>> {
+        self.with_peer(|p| p.greeted()).flatten()
+    }
+
     /// The session takes messages again.
     pub(crate) fn resume(&self) {
         self.up.lock().stalled = false;

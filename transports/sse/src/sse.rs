@@ -117,7 +117,7 @@ impl Sse {
 
     /// `GET /rooms/{room}/events`: a plain event stream of the room that `info.subscribe` names.
     pub async fn subscribe(&self, info: LinkInfo) -> Response<SseBody> {
-        self.try_subscribe(info).unwrap_or_else(|refusal| refusal.answer())
+        self.try_subscribe(info).await.unwrap_or_else(|refusal| refusal.answer())
     }
 
     async fn try_open<B: Body>(&self, info: LinkInfo, body: B) -> Result<Response<SseBody>, Refusal> {
@@ -195,9 +195,12 @@ impl Sse {
         Ok(Taken { received: applied.received, ask: post.poll })
     }
 
-    fn try_subscribe(&self, info: LinkInfo) -> Result<Response<SseBody>, Refusal> {
+    async fn try_subscribe(&self, info: LinkInfo) -> Result<Response<SseBody>, Refusal> {
         let (opened, link) = self.link_up(info, Mode::Plain)?;
         link.turn();
+        if let Some(greeted) = link.greeted() {
+            greeted.await;
+        }
         // Browsers never come back after an error: who may come later gets a stream that says so, and ends.
         if link.fault().is_none_or(|fault| !fault.retry_is_due()) {
             not_refused(&link)?;

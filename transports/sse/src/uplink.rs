@@ -4,6 +4,7 @@ use crate::body::Refusal;
 use crate::link::{Link, Secret, Step, Upward};
 use crate::poll;
 use bytes::Bytes;
+use crosspoint_core::link::BoxFuture;
 use crosspoint_core::{Code, Fault, Frame};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -121,7 +122,15 @@ impl Numbered {
         let mut frames = self.frames.into_iter();
         loop {
             match link.receive(&mut frames) {
-                Step::Done(received) => return Ok(Applied { received, stopped: false }),
+                Step::Done(received) => {
+                    let Some(greeted) = link.greeted() else {
+                        return Ok(Applied { received, stopped: false });
+                    };
+                    wait(link, greeted).await?;
+                    link.resume();
+                    let received = link.received().unwrap_or(received);
+                    return Ok(Applied { received, stopped: link.fault().is_some() });
+                }
                 Step::Stop(received) => return Ok(Applied { received, stopped: true }),
                 Step::Gone => return Err(Code::NotFound.into()),
                 Step::Yield => {
@@ -131,10 +140,7 @@ impl Numbered {
                 }
                 Step::Wait(ready) => {
                     turn.0.turn();
-                    let patience = Duration::from_millis(link.shared.config.inbox_ms);
-                    if tokio::time::timeout(patience, ready).await.is_err() {
-                        return Err(Fault::new(Code::Timeout, "the session is busy; send these again").into());
-                    }
+                    wait(link, ready).await?;
                     link.resume();
                 }
             }
@@ -152,6 +158,12 @@ impl Numbered {
         }
         Ok(())
     }
+}
+
+async fn wait(link: &Link, ready: BoxFuture<'static, ()>) -> Result<(), Refusal> {
+    let patience = Duration::from_millis(link.shared.config.inbox_ms);
+    let busy = |_| Fault::new(Code::Timeout, "the session is busy; send these again");
+    Ok(tokio::time::timeout(patience, ready).await.map_err(busy)?)
 }
 
 /// Ends the batch, also where the request is given up halfway.

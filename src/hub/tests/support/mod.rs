@@ -6,30 +6,55 @@
 use crosspoint_core::{
     Fault, Flow, Frame, Grant, LinkInfo, LinkPeer, LinkSender, Message, Raw, SharedFrame, Transport,
 };
-use crosspoint_hub::{Authenticator, Hub, HubConfig, MemoryEngine, Namespace};
+use crosspoint_hub::engine::Answer;
+use crosspoint_hub::{Ask, Authenticator, Hub, HubConfig, MemoryEngine, Namespace};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Believes everybody, but `token: "t:<user>"` names a user, `token: "t:<user>:<seconds>"` for a time from now on, negative for
 /// the past, and `token: "bad"` is refused.
 pub struct Open;
 
 impl Authenticator for Open {
-    fn verify(&self, token: &str) -> Result<Grant, Fault> {
-        let name = token.strip_prefix("t:").ok_or(crosspoint_core::Code::Unauthorized)?;
-        let (user, seconds) = name.split_once(':').map_or((name, None), |(u, s)| (u, s.parse::<i64>().ok()));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let expires_unix_s = seconds.map(|s| now.saturating_add_signed(s));
-        let services = vec!["sfu".to_string()];
-        Ok(Grant { services, expires_unix_s, ..Grant::user(user) })
+    fn verify(&self, ask: Ask<'_>) -> Answer<Grant> {
+        Answer::Ready(named(ask.token))
     }
 
     fn open(&self, user: Option<&str>, info: Option<Raw>) -> Option<Grant> {
         Some(Grant { info, ..Grant::user(user.unwrap_or_default()) })
+    }
+}
+
+fn named(token: &str) -> Result<Grant, Fault> {
+    let name = token.strip_prefix("t:").ok_or(crosspoint_core::Code::Unauthorized)?;
+    let (user, seconds) = name.split_once(':').map_or((name, None), |(u, s)| (u, s.parse::<i64>().ok()));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let expires_unix_s = seconds.map(|s| now.saturating_add_signed(s));
+    let services = vec!["sfu".to_string()];
+    Ok(Grant { services, expires_unix_s, ..Grant::user(user) })
+}
+
+/// As [`Open`], but tokens that begin with `later:` take until [`Slow::tell`] is given as many permits.
+pub struct Slow {
+    pub tell: Arc<Semaphore>,
+}
+
+impl Authenticator for Slow {
+    fn verify(&self, ask: Ask<'_>) -> Answer<Grant> {
+        let Some(token) = ask.token.strip_prefix("later:") else { return Open.verify(ask) };
+        let (answer, tell) = (named(token), self.tell.clone());
+        Answer::later(async move {
+            tell.acquire().await.expect("open").forget();
+            answer
+        })
+    }
+
+    fn open(&self, user: Option<&str>, info: Option<Raw>) -> Option<Grant> {
+        Open.open(user, info)
     }
 }
 
@@ -46,8 +71,18 @@ pub fn config() -> HubConfig {
 }
 
 pub fn hub(config: HubConfig) -> Arc<Hub> {
+    hub_with(config, Arc::new(Open))
+}
+
+pub fn hub_with(config: HubConfig, auth: Arc<dyn Authenticator>) -> Arc<Hub> {
     let engine = MemoryEngine::new(config.limits.hub_rooms_max, "life".into());
-    Hub::new(config, Arc::new(engine), Arc::new(Open))
+    Hub::new(config, Arc::new(engine), auth)
+}
+
+/// A hub with a slow authenticator, and what makes it answer.
+pub fn slow_hub(config: HubConfig) -> (Arc<Hub>, Arc<Semaphore>) {
+    let tell = Arc::new(Semaphore::new(0));
+    (hub_with(config, Arc::new(Slow { tell: tell.clone() })), tell)
 }
 
 #[derive(Default)]
@@ -109,6 +144,15 @@ impl Link {
         Link { wire, peer }
     }
 
+    /// A link whose hello brings this token; frames behind it.
+    pub fn with_token(hub: &Arc<Hub>, token: &str, behind: &[Value]) -> (Link, Vec<Flow>) {
+        let link = Link::open(hub);
+        let mut frames = vec![json!({"type": "hub:hello", "data": {"version": 1, "token": token}})];
+        frames.extend_from_slice(behind);
+        let flows = link.batch(&frames);
+        (link, flows)
+    }
+
     /// A session of this user.
     pub async fn hello(hub: &Arc<Hub>, user: &str) -> (Link, Value) {
         let link = Link::open(hub);
@@ -140,6 +184,17 @@ impl Link {
         link.send(json!({"type": "hub:hello", "data": {"version": 1, "bulk_for": of}}));
         let welcome = link.until("hub:welcome").await;
         (link, data(&welcome))
+    }
+
+    /// Whether the hub closed it with this code; otherwise it is cut.
+    pub fn is_refused(&self, code: crosspoint_core::Code) -> bool {
+        self.cut();
+        self.closed().is_some_and(|fault| fault.code == code)
+    }
+
+    /// Resolves when the hub takes more, also after the link is gone.
+    pub fn when_ready(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.peer.ready()
     }
 
     /// Resolves when the hub takes more after [`Flow::Wait`].

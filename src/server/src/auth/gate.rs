@@ -1,20 +1,19 @@
 //! The server's authenticator.
 
-use super::ApiKeys;
-use super::jwt::{Hs256, TOKEN_BYTES_MAX, is_info, is_user};
+use super::jwt::{Hs256, is_info, is_user};
+use super::{ApiKeys, Credential, Key};
 use crate::config::Config;
 use crosspoint_core::{Code, Fault, Grant, Raw};
-use crosspoint_hub::Authenticator;
+use crosspoint_hub::engine::Answer;
+use crosspoint_hub::{Ask, Authenticator};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tokens, keys of services, and in dev mode the word of whoever comes.
+/// Tokens, keys, and in dev mode the word of whoever comes.
 pub struct Gate {
     jwt: Option<Hs256>,
     keys: ApiKeys,
-    /// What the keys allow, in their order.
-    services: Vec<Grant>,
     open: bool,
     random: SystemRandom,
 }
@@ -26,11 +25,9 @@ impl Gate {
     /// When the system has no randomness.
     pub fn new(config: &Config) -> Result<Gate, ring::error::Unspecified> {
         let jwt = config.auth.jwt_secret.as_ref();
-        let services = &config.auth.services;
         Ok(Gate {
             jwt: jwt.map(|secret| Hs256::new(secret.bytes(), config.auth.jwt_leeway_s)),
-            keys: ApiKeys::new(services.iter().map(|s| &s.key))?,
-            services: services.iter().map(|s| s.grant()).collect(),
+            keys: ApiKeys::new(&config.auth)?,
             open: config.is_open(),
             random: SystemRandom::new(),
         })
@@ -49,15 +46,53 @@ impl Gate {
     }
 }
 
-impl Authenticator for Gate {
-    fn verify(&self, token: &str) -> Result<Grant, Fault> {
-        let key = Some(token).filter(|token| token.len() <= TOKEN_BYTES_MAX);
-        if let Some(grant) = key.and_then(|key| self.services.get(self.keys.find(key)?)) {
+impl Gate {
+    fn known(&self, token: &str) -> Result<Grant, Fault> {
+        let now = unix_s();
+        if let Some(grant) = self.keys.find(token, now).and_then(|key| key.grant.as_deref()) {
             return Ok(grant.clone());
         }
         let jwt = self.jwt.as_ref().ok_or(Code::Unauthorized)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         jwt.verify(token, now)
+    }
+}
+
+impl Gate {
+    /// The keys of the API and of services.
+    pub(crate) fn keys(&self) -> &ApiKeys {
+        &self.keys
+    }
+
+    /// Who shows this in a request.
+    ///
+    /// # Errors
+    /// As [`Authenticator::verify`]; `forbidden` for a key with which nobody may connect.
+    pub(crate) fn identify(&self, credential: &Credential, ask: Ask<'_>) -> Answer<Grant> {
+        match credential {
+            Credential::Token(token) => self.verify(Ask { token, ..ask }),
+            Credential::ApiKey(key) => Answer::Ready(match self.keys.find(key, unix_s()) {
+                Some(Key { grant: Some(grant), .. }) => Ok((**grant).clone()),
+                Some(_) => Err(Fault::new(Code::Forbidden, "Clients may not connect with this key")),
+                None => Err(Fault::new(Code::Unauthorized, WRONG_KEY)),
+            }),
+            // The configuration's check lets these in only where there is a backend to ask.
+            Credential::SessionId(_) | Credential::Basic { .. } | Credential::Scheme { .. } => {
+                Answer::Ready(Err(Code::Unauthorized.into()))
+            }
+        }
+    }
+}
+
+/// The sentence for a wrong API key.
+pub(crate) const WRONG_KEY: &str = "Authentication error: Invalid API key";
+
+pub(crate) fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+impl Authenticator for Gate {
+    fn verify(&self, ask: Ask<'_>) -> Answer<Grant> {
+        Answer::Ready(self.known(ask.token))
     }
 
     /// On an open hub: whoever they say they are, or a guest, with every right.
@@ -92,15 +127,15 @@ mod tests {
             })),
         ];
         let gate = Gate::new(&config).unwrap();
-        let sfu = gate.verify("the-key-of-the-sfu").unwrap();
+        let sfu = gate.known("the-key-of-the-sfu").unwrap();
         assert_eq!((sfu.user.as_str(), sfu.expires_unix_s), ("service:sfu", None));
         assert!(sfu.may_serve("sfu") && !sfu.may_serve("bot") && sfu.direct && sfu.publish_unjoined);
         assert!(sfu.may_join("any") && sfu.may_publish("any"));
-        let bot = gate.verify("the-key-of-the-bot").unwrap();
+        let bot = gate.known("the-key-of-the-bot").unwrap();
         assert!(bot.may_serve("bot:1") && !bot.may_serve("sfu"));
         assert!(bot.may_join("chat:1") && !bot.may_join("any") && !bot.may_publish("chat:1"));
         for wrong in ["", "the-key-of-the-sf", "the-key-of-the-sfu "] {
-            assert_eq!(gate.verify(wrong).unwrap_err().code, Code::Unauthorized);
+            assert_eq!(gate.known(wrong).unwrap_err().code, Code::Unauthorized);
         }
     }
 

@@ -6,7 +6,7 @@ use super::reply::{self, Reply};
 use crosspoint_core::limits::ClientLimits;
 use crosspoint_core::negotiate::{Failed, Ranking, rank};
 use crosspoint_core::{Code, Fault, LinkInfo, Raw, VERSION};
-use crosspoint_hub::Ice;
+use crosspoint_hub::{Ice, Purpose};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
@@ -61,9 +61,14 @@ async fn answer(app: &App, info: LinkInfo, host: Option<String>, body: Incoming)
     if ask.transports.len() > LIST_MAX || ask.failed.len() > LIST_MAX {
         return Err(Fault::new(Code::LimitExceeded, format!("A list may have {LIST_MAX} entries")));
     }
-    let grant = match info.token {
-        Some(token) => app.auth.verify(&token)?,
-        None => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
+    let grant = match (info.grant, info.token) {
+        (Some(grant), _) => (*grant).clone(),
+        (None, Some(token)) => {
+            let purpose = Purpose::Connect;
+            let ask = crosspoint_hub::Ask { token: &token, purpose, remote: info.remote, transport: None };
+            (*app.hub.verify(ask).await?).clone()
+        }
+        (None, None) => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
     };
     let limits = app.hub.limits();
     let ice = app.hub.ice(&grant);
