@@ -1,5 +1,6 @@
 //! The hub's settings: limits, and namespaces (what holds for the rooms whose names begin alike).
 
+use crate::hooks::HookPoint;
 use crosspoint_core::Limits;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,6 +43,15 @@ pub struct Namespace {
     pub files_bytes_per_s: u64,
     /// Whether anybody may read the room's plain event stream without a token.
     pub public: bool,
+    /// What a backend is asked and told about the rooms.
+    pub hooks: Vec<HookPoint>,
+}
+
+impl Namespace {
+    /// Whether the rooms have this hook.
+    pub fn asks(&self, point: HookPoint) -> bool {
+        self.hooks.contains(&point)
+    }
 }
 
 impl Default for Namespace {
@@ -59,6 +69,7 @@ impl Default for Namespace {
             files: true,
             files_bytes_per_s: 16 << 20,
             public: false,
+            hooks: vec![],
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{HubConfig, Namespace, Namespaces};
 use crate::drain::Draining;
 use crate::engine::{Engine, HistoryFrom, HistoryQuery};
+use crate::hooks::Hooks;
 use crate::ice::IceSource;
 use crate::link::HubLink;
 use crate::offers::Offers;
@@ -38,6 +39,7 @@ pub struct Hub {
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) ice: OnceLock<Arc<dyn IceSource>>,
     pub(crate) offers: OnceLock<Arc<dyn Offers>>,
+    pub(crate) hooks: OnceLock<Arc<dyn Hooks>>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
     /// Bulk sessions, by their own names, which only a resume says.
@@ -114,6 +116,7 @@ impl Hub {
             auth,
             ice: OnceLock::new(),
             offers: OnceLock::new(),
+            hooks: OnceLock::new(),
             clock: Clock::new(),
             sessions: RwLock::default(),
             bulk: RwLock::default(),
