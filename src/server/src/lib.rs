@@ -8,7 +8,9 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+mod hooks;
 mod http;
+mod http_client;
 mod ice;
 pub mod logs;
 mod ports;

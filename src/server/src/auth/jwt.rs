@@ -115,7 +115,8 @@ impl Hs256 {
     }
 }
 
-fn grant(claims: Claims, leeway: f64) -> Option<Grant> {
+/// What claims grant; `None` where the user or `info` is not fit.
+pub(crate) fn grant(claims: Claims, leeway: f64) -> Option<Grant> {
     if !is_user(&claims.sub) || claims.info.as_ref().is_some_and(|i| !is_info(i)) {
         return None;
     }

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// HS256 wants a key no shorter than its hash (RFC 7518 §3.2).
 const JWT_SECRET_BYTES_MIN: usize = 32;
-const API_KEY_BYTES_MIN: usize = 16;
 /// hyper's smallest read buffer.
 const HEADER_BYTES_MIN: usize = 8192;
 
@@ -35,27 +34,16 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         let problem = format!("has {} bytes, fewer than {JWT_SECRET_BYTES_MIN}", secret.bytes().len());
         fault("auth.jwt_secret", problem, "make one, for example with `openssl rand -base64 48`");
     }
-    if let Some(key) = auth.api_keys.iter().find(|k| k.bytes().len() < API_KEY_BYTES_MIN) {
-        let problem = format!("one has {} bytes, fewer than {API_KEY_BYTES_MIN}", key.bytes().len());
-        fault("auth.api_keys", problem, "make one, for example with `openssl rand -base64 24`");
+    for (setting, problem, fix) in super::key::check(&auth.api_keys, &auth.services) {
+        fault(setting, problem, fix);
     }
-    let mut known: BTreeSet<&[u8]> = auth.api_keys.iter().map(|key| key.bytes()).collect();
-    for service in &auth.services {
-        let Service { name, key, .. } = service;
-        let bytes = key.bytes().len();
-        if bytes < API_KEY_BYTES_MIN {
-            let problem = format!("the key of `{name}` has {bytes} bytes, fewer than {API_KEY_BYTES_MIN}");
-            fault("auth.services", problem, "make one, for example with `openssl rand -base64 24`");
-        }
+    for Service { name, .. } in &auth.services {
         if !is_user(name) || name.len() > SERVICE_BYTES_MAX {
             let problem = format!("`{name:.200}` is no name");
             fault("auth.services", problem, "give 1 to 128 bytes without control characters");
         }
-        if !known.insert(key.bytes()) {
-            let problem = format!("the key of `{name}` is there twice");
-            fault("auth.services", problem, "give each service, and each user of the API, its own");
-        }
     }
+    super::ways::check(config, &mut fault);
     if !listen.addr.ip().to_canonical().is_loopback() {
         match config.mode() {
             Mode::ImplicitDev => fault(
@@ -96,6 +84,7 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
     }
 
     super::ice::check(config, &mut fault);
+    super::hooks::check(config, &mut fault);
 
     let webrtc = &config.transports.webrtc;
     if webrtc.rollout_percent > 100 {

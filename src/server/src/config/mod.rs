@@ -3,7 +3,9 @@
 
 mod check;
 mod error;
+mod hooks;
 mod ice;
+mod key;
 mod layer;
 mod load;
 mod origin;
@@ -11,15 +13,19 @@ mod service;
 mod show;
 mod transports;
 mod value;
+mod ways;
 
 pub use error::{ConfigError, ConfigErrors, Source};
+pub use hooks::{AskHook, ConnectHook, HookUrl, Hooks, NotifyHook, OnFailure, RequestHook};
 pub use ice::{Coturn, Ice, StaticServer, Turn};
+pub use key::{ApiKey, NamedKey};
 pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};
 pub use transports::{Transports, WebRtc, WebTransport};
 pub use value::{HubUrl, IceUrl, LogFormat, LogLevel, Net, Secret};
+pub use ways::{CookieHolds, Way};
 
 use crosspoint_core::negotiate::deadline_ms;
 use crosspoint_core::{Limits, Transport};
@@ -59,6 +65,8 @@ pub struct Config {
     pub transports: Transports,
     /// STUN and TURN.
     pub ice: Ice,
+    /// What the backend is asked and told.
+    pub hooks: Hooks,
     /// Bounds of the hub.
     pub limits: Limits,
     /// What holds for rooms by their names' beginnings.
@@ -85,10 +93,18 @@ pub struct Auth {
     pub jwt_secret: Option<Secret>,
     /// How far clocks may differ when `exp` and `nbf` are checked, s.
     pub jwt_leeway_s: u64,
-    /// Keys of the backend API, at least 16 bytes each.
-    pub api_keys: Vec<Secret>,
+    /// Keys of the backend API, and of clients that have nothing better.
+    pub api_keys: Vec<ApiKey>,
     /// Backend processes that attach as services.
     pub services: Vec<Service>,
+    /// By what a request may say who sent it.
+    pub ways: Vec<Way>,
+    /// The cookie of [`Way::Cookie`].
+    pub cookie_name: String,
+    /// What it holds.
+    pub cookie_holds: CookieHolds,
+    /// Schemes of `Authorization` beside Bearer and Basic, whose credentials the backend checks.
+    pub schemes: Vec<String>,
 }
 
 /// `[origins]`
@@ -151,7 +167,16 @@ impl Default for Listen {
 
 impl Default for Auth {
     fn default() -> Auth {
-        Auth { jwt_secret: None, jwt_leeway_s: 5, api_keys: vec![], services: vec![] }
+        Auth {
+            jwt_secret: None,
+            jwt_leeway_s: 5,
+            api_keys: vec![],
+            services: vec![],
+            ways: Way::USUAL.to_vec(),
+            cookie_name: "crosspoint_token".into(),
+            cookie_holds: CookieHolds::Token,
+            schemes: vec![],
+        }
     }
 }
 
@@ -223,14 +248,14 @@ impl Config {
         let silence_ms = self.limits.silence_ms();
         let offered = [Transport::WebSocket, Transport::Sse];
         let slow = offered.into_iter().filter(|t| silence_ms < deadline_ms(*t));
-        slow.map(|t| {
+        let slow = slow.map(|t| {
             format!(
                 "`limits.heartbeat_ms`: links are given up after {silence_ms} ms of silence, before {t} has had the {} ms that a \
                  client gives it to answer; on slow networks nobody would get in",
                 deadline_ms(t)
             )
-        })
-        .collect()
+        });
+        slow.chain(self.auth.warnings()).chain(self.hooks.warnings()).collect()
     }
 
     /// What the hub is told.

@@ -1,0 +1,95 @@
+//! The connect hook: who is it that comes with these credentials?
+
+use super::answer::unavailable;
+use super::caller::{Caller, HookError, Target};
+use crate::auth::jwt::{self, Claims};
+use crate::config::OnFailure;
+use crosspoint_core::{Code, Fault, Grant, Transport};
+use http::{HeaderMap, HeaderName};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Somebody who wants to come in. Holds a secret: nothing prints it.
+#[derive(Default, Serialize)]
+pub(crate) struct ConnectAsk {
+    /// What kind of credential: `bearer`, `api_key`, `session`, `basic`, `cookie`, …; `none` where there is none.
+    pub(crate) scheme: Cow<'static, str>,
+    /// The credential as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) credential: Option<String>,
+    /// Where from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remote: Option<IpAddr>,
+    /// By what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) transport: Option<Transport>,
+    /// The page's origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<String>,
+    /// Those that [`ConnectHook::headers`] picks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    #[serde(flatten)]
+    ask: &'a ConnectAsk,
+    /// The user that the hub itself has found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Connecting {
+    claims: Option<Claims>,
+}
+
+pub(super) struct ConnectHook {
+    pub(super) target: Target,
+    pub(super) always: bool,
+    pub(super) headers: Vec<HeaderName>,
+    pub(super) on_failure: OnFailure,
+}
+
+impl ConnectHook {
+    pub(super) fn headers(&self, all: &HeaderMap) -> BTreeMap<String, String> {
+        let text = |name: &HeaderName| {
+            let values: Vec<&str> = all.get_all(name).iter().filter_map(|v| v.to_str().ok()).collect();
+            (!values.is_empty()).then(|| (name.to_string(), values.join(", ")))
+        };
+        self.headers.iter().filter_map(text).collect()
+    }
+
+    /// `held`: what the hub itself has found.
+    pub(super) async fn ask(
+        &self,
+        caller: &Caller,
+        ask: ConnectAsk,
+        held: Option<Grant>,
+    ) -> Result<Grant, Fault> {
+        let data = Data { ask: &ask, user: held.as_ref().map(|grant| grant.user.as_str()) };
+        // Without the backend's word there is no grant to allow anything by.
+        let on_failure = if held.is_some() { self.on_failure } else { OnFailure::Refuse };
+        let mut grant = None;
+        let check = |answer: Connecting| match answer.claims {
+            Some(claims) => match jwt::grant(claims, 0.0) {
+                Some(given) => {
+                    grant = Some(given);
+                    Ok(Connecting { claims: None })
+                }
+                None => Err(HookError::Garbage("`sub` or `info` is not fit".into())),
+            },
+            None if held.is_none() => Err(HookError::Garbage("`claims` are missing".into())),
+            None => Ok(answer),
+        };
+        caller.verdict(&self.target, on_failure, data, check).await?;
+        match grant.or(held) {
+            Some(grant) if grant.check().is_ok() => Ok(grant),
+            Some(_) => Err(unavailable()),
+            None => Err(Code::Unauthorized.into()),
+        }
+    }
+}
