@@ -96,7 +96,7 @@ impl Server {
         let app = App::new(&config, hub.clone(), gate, webtransport, webrtc, ice);
         let app = app.map_err(|_| StartError::Random)?;
         let app = Arc::new(app);
-        let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config.http));
+        let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config));
         let connections_max =
             u32::try_from(config.http.connections_max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let slots = Arc::new(Semaphore::new(connections_max as usize));

@@ -30,6 +30,10 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         }
         _ => {}
     }
+    if listen.proxy_protocol && config.trusted_proxies.is_empty() {
+        let fix = "list the proxies' addresses in trusted_proxies: headers of anybody else are not believed";
+        fault("listen.proxy_protocol", "is on, and no proxy is trusted".into(), fix);
+    }
     if let Some(secret) = auth.jwt_secret.as_ref().filter(|s| s.bytes().len() < JWT_SECRET_BYTES_MIN) {
         let problem = format!("has {} bytes, fewer than {JWT_SECRET_BYTES_MIN}", secret.bytes().len());
         fault("auth.jwt_secret", problem, "make one, for example with `openssl rand -base64 48`");

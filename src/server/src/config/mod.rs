@@ -7,6 +7,7 @@ mod hooks;
 mod ice;
 mod key;
 mod layer;
+mod listen;
 mod load;
 mod origin;
 mod service;
@@ -20,6 +21,7 @@ pub use hooks::{AskHook, ConnectHook, HookUrl, Hooks, NotifyHook, OnFailure, Req
 pub use ice::{Coturn, Ice, StaticServer, Turn};
 pub use key::{ApiKey, NamedKey};
 pub use layer::{ENV_PREFIX, Setting, env_name};
+pub use listen::Listen;
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};
@@ -31,8 +33,6 @@ use crosspoint_core::negotiate::deadline_ms;
 use crosspoint_core::{Limits, Transport};
 use crosspoint_hub::{Drain, HubConfig, Namespace};
 use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The settings in force.
@@ -45,7 +45,7 @@ pub struct Config {
     pub dev_insecure_listen: bool,
     /// Worker threads; 0: one per core, 1: everything on one thread.
     pub threads: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies that are believed when they say whose requests and connections they bring.
     pub trusted_proxies: Vec<Net>,
     /// Where the hub listens.
     pub listen: Listen,
@@ -71,18 +71,6 @@ pub struct Config {
     pub limits: Limits,
     /// What holds for rooms by their names' beginnings.
     pub namespaces: Vec<Namespace>,
-}
-
-/// `[listen]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Listen {
-    /// Address and port; port 0 takes any free one.
-    pub addr: SocketAddr,
-    /// PEM file of the certificate chain; with it the hub speaks TLS only.
-    pub tls_cert: Option<PathBuf>,
-    /// PEM file of the certificate's private key.
-    pub tls_key: Option<PathBuf>,
 }
 
 /// `[auth]`
@@ -157,12 +145,6 @@ pub struct DrainSettings {
     /// The time over which clients that are sent away come back, at random, ms; 0: as long as so many need at
     /// `limits.connects_per_s`.
     pub spread_ms: u64,
-}
-
-impl Default for Listen {
-    fn default() -> Listen {
-        Listen { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)), tls_cert: None, tls_key: None }
-    }
 }
 
 impl Default for Auth {

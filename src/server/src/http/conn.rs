@@ -1,10 +1,11 @@
 //! One connection, from its first byte to its last.
 
 use super::body::Body;
+use super::proxy;
 use super::reply::Reply;
 use super::serve::Peer;
 use super::stack::Front;
-use crate::config::Http;
+use crate::config::{Config, Net};
 use crosspoint_sse::{Handover, Http1};
 use http::Request;
 use hyper::body::Incoming;
@@ -44,11 +45,15 @@ pub(crate) struct Server {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    proxies: Vec<Net>,
     patience: Duration,
 }
 
 impl Server {
-    pub(crate) fn new(front: Front, tls: Option<TlsAcceptor>, config: &Http) -> Server {
+    pub(crate) fn new(front: Front, tls: Option<TlsAcceptor>, settings: &Config) -> Server {
+        let config = &settings.http;
+        let proxies = if settings.listen.proxy_protocol { settings.trusted_proxies.clone() } else { vec![] };
         let patience = Duration::from_millis(config.header_ms);
         let mut http1 = http1::Builder::new();
         http1
@@ -64,17 +69,23 @@ impl Server {
             .max_concurrent_streams(256)
             .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
             .max_send_buf_size(64 << 10);
-        Server { front, http1, http2, tls, patience }
+        Server { front, http1, http2, tls, proxies, patience }
     }
 
     /// Serves a connection until it ends, is told to, or has sent no request in time. Idle event streams spend their lives in here:
     /// what only other connections need is boxed.
     pub(crate) async fn serve(
         self: Arc<Server>,
-        stream: TcpStream,
-        peer: Peer,
+        mut stream: TcpStream,
+        mut peer: Peer,
         mut phase: watch::Receiver<Phase>,
     ) {
+        if self.proxies.iter().any(|net| net.contains(peer.0)) {
+            match Box::pin(self.begin(proxy::source(&mut stream), &mut phase)).await {
+                Some(source) => peer = source.map_or(peer, Peer),
+                None => return,
+            }
+        }
         if let Some(tls) = self.tls.clone() {
             return Box::pin(self.secure(tls, stream, peer, phase)).await;
         }

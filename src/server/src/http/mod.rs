@@ -15,6 +15,7 @@ mod metrics;
 mod negotiate;
 mod network;
 mod origin;
+mod proxy;
 mod reply;
 mod route;
 mod serve;

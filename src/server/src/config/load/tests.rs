@@ -114,7 +114,7 @@ fn every_fault_names_key_place_and_fix() {
             "`listen.addr` ({path} line 2): invalid socket address syntax; give text, like \"127.0.0.1:3001\""
         ),
         format!(
-            "`listen.port` ({path} line 3): there is no such key; known here: listen.addr, listen.tls_cert, listen.tls_key"
+            "`listen.port` ({path} line 3): there is no such key; known here: listen.addr, listen.proxy_protocol, listen.tls_cert, listen.tls_key"
         ),
         format!("`namespaces` ({path} line 11): number 2: unknown field `history`, expected one of `prefix`"),
         "`threads` (environment variable CROSSPOINT_THREADS): is not a whole number".into(),

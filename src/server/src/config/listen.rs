@@ -1,0 +1,30 @@
+//! `[listen]`: where the hub listens, and how connections begin.
+
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// `[listen]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port; port 0 takes any free one.
+    pub addr: SocketAddr,
+    /// PEM file of the certificate chain; with it the hub speaks TLS only.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    pub tls_key: Option<PathBuf>,
+    /// Connections of trusted proxies begin with a header of the PROXY protocol, version 1 or 2.
+    pub proxy_protocol: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Listen {
+        Listen {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
+            tls_cert: None,
+            tls_key: None,
+            proxy_protocol: false,
+        }
+    }
+}
