@@ -98,6 +98,9 @@ impl Hub {
         if let Some(of) = cell.bulk_of.as_ref().filter(|_| frame.kind != BAD) {
             return self.bulk_frame(cell, of, frame);
         }
+        if let Some(answered) = self.too_fast(cell, &frame) {
+            return answered;
+        }
         match frame.kind.strip_prefix("hub:") {
             None if frame.kind == BAD => self.tell_bad(cell, &frame),
             None if frame.to.is_some() => self.direct(cell, frame),
@@ -309,8 +312,11 @@ pub(crate) fn error(asked: &Asked, fault: &Fault) -> SharedFrame {
     let frame = match &asked.id {
         Some(id) => Frame::with("hub:error", fault).id(id.clone()),
         None => {
-            let data =
+            let mut data =
                 json!({"code": fault.code, "message": fault.message, "retry": fault.retry, "of": asked.kind});
+            if let Some(ms) = fault.retry_after_ms {
+                data["retry_after_ms"] = ms.into();
+            }
             Frame::with("hub:error", &data)
         }
     };

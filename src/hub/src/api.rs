@@ -1,6 +1,7 @@
 //! What a backend reads and does through the hub.
 
 use crate::admission::AdmissionStats;
+use crate::cell::Cell;
 use crate::engine::{HistoryPage, Member};
 use crate::hub::Hub;
 use crate::reach::ReachStats;
@@ -8,6 +9,7 @@ use crate::turn;
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Fault, Frame, Grant, Raw};
 use serde::Serialize;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// A room with members on this node.
@@ -30,6 +32,8 @@ pub struct SessionInfo {
     pub user: Arc<str>,
     /// The transport that carries it; `None` while it has no link.
     pub transport: Option<&'static str>,
+    /// How many rooms it is in.
+    pub rooms: usize,
 }
 
 impl Hub {
@@ -39,6 +43,7 @@ impl Hub {
     /// `unavailable`: too many are out, or come in at the moment (`limits.connects_per_s`); `bad_request`: the user's name or `info` has no fitting size.
     pub fn ticket(&self, grant: Grant) -> Result<String, Fault> {
         grant.check()?;
+        self.admit_user(&grant.user)?;
         self.admit()?;
         self.tickets.issue(self.clock.now(), grant)
     }
@@ -73,15 +78,29 @@ impl Hub {
         self.engine.members(room).await
     }
 
-    /// At most `max` rooms with members on this node, and whether there are more.
-    pub fn rooms(&self, max: usize) -> (Vec<RoomInfo>, bool) {
-        let rooms: Vec<_> = self.rooms.read().values().take(max).cloned().collect();
-        let truncated = self.rooms.read().len() > rooms.len();
-        let info = |r: &Arc<crate::room::Room>| {
-            let (members, sessions) = r.counts();
-            RoomInfo { room: r.name.clone(), members, sessions }
-        };
-        (rooms.iter().map(info).collect(), truncated)
+    /// Rooms with members on this node, by name: at most `max` of those that begin with `prefix` and come after `after`, and whether there
+    /// are more. It looks at every room's name.
+    pub fn rooms(&self, prefix: &str, after: &str, max: usize) -> (Vec<RoomInfo>, bool) {
+        let mut first: BinaryHeap<Arc<str>> = BinaryHeap::with_capacity(max.min(1024) + 2);
+        for name in self.rooms.read().keys().filter(|n| n.starts_with(prefix) && &***n > after) {
+            if first.len() <= max || first.peek().is_some_and(|last| name < last) {
+                first.push(name.clone());
+                if first.len() > max + 1 {
+                    first.pop();
+                }
+            }
+        }
+        let mut names = first.into_sorted_vec();
+        let more = names.len() > max;
+        names.truncate(max);
+        (names.iter().map(|name| self.room_info(name)).collect(), more)
+    }
+
+    /// One room; without members on this node it has none of either.
+    pub fn room_info(&self, name: &str) -> RoomInfo {
+        let room = self.rooms.read().get(name).cloned();
+        let (members, sessions) = room.as_ref().map_or((0, 0), |r| r.counts());
+        RoomInfo { room: room.map_or_else(|| name.into(), |r| r.name.clone()), members, sessions }
     }
 
     /// How clients got here, by transport: what the hub saw, and what they reported.
@@ -97,12 +116,17 @@ impl Hub {
     /// At most `max` sessions on this node.
     pub fn sessions(&self, max: usize) -> Vec<SessionInfo> {
         let cells: Vec<_> = self.sessions.read().values().take(max).cloned().collect();
-        let info = |c: &Arc<crate::cell::Cell>| SessionInfo {
-            session: c.name.clone(),
-            user: c.user.clone(),
-            transport: c.state.lock().link.as_ref().and_then(|l| l.transport).map(|t| t.name()),
-        };
-        cells.iter().map(info).collect()
+        cells.iter().map(|c| session_info(c)).collect()
+    }
+
+    /// A user's sessions on this node, at most `max`.
+    pub fn sessions_of(&self, user: &str, max: usize) -> Vec<SessionInfo> {
+        self.users_cells(user).iter().take(max).map(|c| session_info(c)).collect()
+    }
+
+    /// A session of this node.
+    pub fn session_info(&self, session: &str) -> Option<SessionInfo> {
+        self.session(session).map(|c| session_info(&c))
     }
 
     /// Sends a frame to all sessions of a user, on all nodes; how many got it.
@@ -139,5 +163,15 @@ impl Hub {
     /// A new id for an event that its publisher gave none.
     pub fn new_id(&self) -> String {
         crate::hub::random_id()
+    }
+}
+
+fn session_info(cell: &Cell) -> SessionInfo {
+    let state = cell.state.lock();
+    SessionInfo {
+        session: cell.name.clone(),
+        user: cell.user.clone(),
+        transport: state.link.as_ref().and_then(|l| l.transport).map(|t| t.name()),
+        rooms: state.rooms.len(),
     }
 }

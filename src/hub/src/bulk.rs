@@ -63,6 +63,7 @@ impl Hub {
         })?;
         let main = self.session(&of.session).filter(|main| main.is_resumed_by(&of.resume));
         let main = main.ok_or(Code::SessionExpired)?;
+        self.admit_user(&main.user)?;
         self.admit()?;
         let (old, now) = (main.state.lock().receiver().session.clone(), self.clock.now());
         let reason = hello.session.as_ref().map(|_| Code::SessionExpired);

@@ -2,6 +2,7 @@
 
 use crate::bulk::Receiver;
 use crate::clock::unix_ms;
+use crate::rates::{Entry, Spent};
 use crate::room::Room;
 use crate::wheel::Timers;
 use crosspoint_core::report::Way;
@@ -42,6 +43,8 @@ pub(crate) struct Carrier {
     pub(crate) way: Way,
     /// The other end's address.
     pub(crate) remote: Option<IpAddr>,
+    /// What is known of that, where it has limits.
+    pub(crate) address: Option<Arc<Entry>>,
     pub(crate) sender: Arc<dyn LinkSender>,
 }
 
@@ -69,6 +72,8 @@ pub(crate) struct State {
     pub(crate) takes_bulk: bool,
     /// Made when first needed.
     pub(crate) receiver: Option<Box<Receiver>>,
+    /// What it used up of its rates; made when first needed.
+    pub(crate) spent: Option<Box<Spent>>,
     pub(crate) torn_down: bool,
 }
 
@@ -152,6 +157,7 @@ impl Cell {
             services: vec![],
             takes_bulk: false,
             receiver: None,
+            spent: None,
             torn_down: false,
         };
         let (resume, dirty, state) = (resume.into(), AtomicBool::new(false), Mutex::new(state));

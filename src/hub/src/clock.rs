@@ -21,6 +21,11 @@ impl Clock {
         self.0.elapsed().as_millis() as u64
     }
 
+    /// The same in ns.
+    pub(crate) fn now_ns(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// The same in µs.
     pub(crate) fn now_us(self) -> u64 {
         self.0.elapsed().as_micros() as u64

@@ -1,6 +1,7 @@
 //! The hub's settings: limits, and namespaces (what holds for the rooms whose names begin alike).
 
 use crate::hooks::HookPoint;
+use crate::rates::{Rates, RoomRates};
 use crosspoint_core::Limits;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 pub struct HubConfig {
     /// Every bound.
     pub limits: Limits,
+    /// Limits of rates.
+    pub rates: Rates,
     /// The namespaces; the longest prefix that fits a room's name holds. Without one for `""`, the defaults hold.
     pub namespaces: Vec<Namespace>,
 }
@@ -45,12 +48,35 @@ pub struct Namespace {
     pub public: bool,
     /// What a backend is asked and told about the rooms.
     pub hooks: Vec<HookPoint>,
+    /// Publishes that a room takes of its members per second, instead of what `rates.room` says; so are the following.
+    pub publishes_per_s: Option<u32>,
+    /// Bytes of their payloads per second.
+    pub bytes_per_s: Option<u32>,
+    /// Joins per second.
+    pub joins_per_s: Option<u32>,
+    /// Presence updates per second.
+    pub states_per_s: Option<u32>,
+    /// Sessions that may be in a room.
+    pub sessions_max: Option<usize>,
 }
 
 impl Namespace {
     /// Whether the rooms have this hook.
     pub fn asks(&self, point: HookPoint) -> bool {
         self.hooks.contains(&point)
+    }
+}
+
+impl Namespace {
+    /// The limits of one of its rooms.
+    pub(crate) fn rates(&self, room: &RoomRates) -> RoomRates {
+        RoomRates {
+            publishes_per_s: self.publishes_per_s.unwrap_or(room.publishes_per_s),
+            bytes_per_s: self.bytes_per_s.unwrap_or(room.bytes_per_s),
+            joins_per_s: self.joins_per_s.unwrap_or(room.joins_per_s),
+            states_per_s: self.states_per_s.unwrap_or(room.states_per_s),
+            sessions_max: self.sessions_max.unwrap_or(room.sessions_max),
+        }
     }
 }
 
@@ -69,6 +95,11 @@ impl Default for Namespace {
             files: true,
             files_bytes_per_s: 16 << 20,
             public: false,
+            publishes_per_s: None,
+            bytes_per_s: None,
+            joins_per_s: None,
+            states_per_s: None,
+            sessions_max: None,
             hooks: vec![],
         }
     }

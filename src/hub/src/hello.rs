@@ -67,6 +67,7 @@ impl Hub {
                 Arc::new(grant.ok_or(Code::Unauthorized)?)
             }
         };
+        self.admit_user(&grant.user)?;
         self.admit()?;
         let cell = self.new_session(grant, Kind::Resumable)?;
         self.carry(link, &cell, None, &hello, reason).map(|()| None)
@@ -132,6 +133,7 @@ impl Hub {
         }
         let ticket = hello.ticket.as_ref();
         if ticket.is_none_or(|ticket| self.tickets.grant(self.clock.now(), ticket).is_none()) {
+            self.admit_user(&cell.user)?;
             self.admit()?;
         }
         self.carry(link, &cell, Some(hello.received), hello, None).map(|()| None)
@@ -220,6 +222,7 @@ impl Hub {
             transport: link.info.transport,
             way: link.way,
             remote: link.info.remote,
+            address: link.rates.address.clone(),
             sender: link.sender.clone(),
         });
         let welcome = self.welcome(cell, &state, resumed.is_some(), beat_ms, reason);
@@ -293,6 +296,7 @@ impl Hub {
             let fault = Fault::new(Code::Unavailable, "The hub holds as many sessions as it may");
             return Err(fault.after(FULL_RETRY_MS));
         }
+        self.one_session_more(self.users.read().get(&user).map_or(0, Vec::len))?;
         sessions.insert(name, cell.clone());
         // Both at once: whoever finds the session can end it.
         self.users.write().entry(user).or_default().push(cell.clone());
@@ -317,6 +321,7 @@ impl Hub {
         kind: Kind,
         grant: Arc<Grant>,
     ) -> Result<Arc<Cell>, Fault> {
+        self.admit_user(&grant.user)?;
         self.admit()?;
         let cell = self.new_session(grant, kind)?;
         let mut state = cell.state.lock();
@@ -326,6 +331,7 @@ impl Hub {
             transport: link.info.transport,
             way: link.way,
             remote: link.info.remote,
+            address: link.rates.address.clone(),
             sender: link.sender.clone(),
         });
         drop(state);

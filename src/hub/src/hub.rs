@@ -11,6 +11,7 @@ use crate::hooks::Hooks;
 use crate::ice::IceSource;
 use crate::link::HubLink;
 use crate::offers::Offers;
+use crate::rates::Limiter;
 use crate::reach::Reach;
 use crate::requests::Requests;
 use crate::room::Room;
@@ -58,6 +59,7 @@ pub struct Hub {
     pub(crate) links_waiting: AtomicUsize,
     pub(crate) draining: Draining,
     pub(crate) admission: Admission,
+    pub(crate) rates: Limiter,
     pub(crate) reach: Reach,
     /// Sessions that wait for a turn's task, and word that there are fewer.
     pub(crate) backlog: AtomicUsize,
@@ -106,7 +108,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 impl Hub {
     /// A hub that takes clients. Call it inside a tokio runtime: the hub's timers run there.
     pub fn new(config: HubConfig, engine: Arc<dyn Engine>, auth: Arc<dyn Authenticator>) -> Arc<Hub> {
+        let clock = Clock::new();
         let hub = Arc::new(Hub {
+            rates: Limiter::new(&config, clock),
             tickets: Tickets::new(config.limits.ticket_ms, config.limits.sessions_max),
             admission: Admission::new(config.limits.connects_per_s),
             bulk_limits: Arc::new(config.limits.for_bulk()),
@@ -117,7 +121,7 @@ impl Hub {
             ice: OnceLock::new(),
             offers: OnceLock::new(),
             hooks: OnceLock::new(),
-            clock: Clock::new(),
+            clock,
             sessions: RwLock::default(),
             bulk: RwLock::default(),
             users: RwLock::default(),
@@ -173,7 +177,9 @@ impl Hub {
             return Err(Fault::new(Code::Unavailable, "The hub holds as many rooms as it may"));
         }
         let name: Arc<str> = name.into();
-        let room = Arc::new(Room::new(name.clone(), self.namespaces.of(&name).clone()));
+        let mut room = Room::new(name.clone(), self.namespaces.of(&name).clone());
+        room.spent = self.rates.room(&room.namespace.prefix);
+        let room = Arc::new(room);
         rooms.insert(name.clone(), room.clone());
         self.engine.subscribe(&name);
         Ok(room)

@@ -68,6 +68,7 @@ impl Hub {
         let data = parse::<Option<JoinData>>(frame)?.unwrap_or_default();
         let since = data.since.as_deref().map(position).transpose()?;
         self.check_state(data.state.as_deref())?;
+        self.one_room_more(cell, name)?;
         let (room, read) = self.enter_room(cell, name, data.presence)?;
         let mut page = None;
         if room.has_history() {
@@ -107,6 +108,9 @@ impl Hub {
                 Some(joined) => joined.room.clone(),
                 None => self.room(name)?,
             };
+            if before.is_none() && room.is_full() {
+                return Err(self.room_is_full(name));
+            }
             let mut state = cell.state.lock();
             if state.torn_down {
                 drop(state);

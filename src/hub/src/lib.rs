@@ -30,6 +30,7 @@ mod link;
 mod offers;
 mod peers;
 mod publish;
+mod rates;
 mod reach;
 mod requests;
 mod room;
@@ -52,5 +53,6 @@ pub use hooks::{
 pub use hub::{Hub, random_id};
 pub use ice::{Ice, IceServer, IceSource};
 pub use offers::{Answered, Offers};
+pub use rates::{AddressRates, Connection, Preset, Rates, Refused, RoomRates, SessionRates, UserRates};
 pub use reach::{BUCKETS_MS, HistogramStats, MoveStats, ReachStats, ReportedStats, WayStats};
 pub use stats::Stats;

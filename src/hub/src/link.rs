@@ -4,6 +4,7 @@ use crate::act::BAD;
 use crate::cell::Cell;
 use crate::greeting::Early;
 use crate::hub::{Hub, Timer};
+use crate::rates::LinkRates;
 use crate::reach::way_of;
 use crate::turn;
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crosspoint_core::{
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 /// When a client may come again that found the hub full, ms.
 pub(crate) const FULL_RETRY_MS: u64 = 5_000;
@@ -30,6 +32,7 @@ pub(crate) struct HubLink {
     pub(crate) sender: Arc<dyn LinkSender>,
     pub(crate) info: LinkInfo,
     pub(crate) way: Way,
+    pub(crate) rates: LinkRates,
     /// The session, once there is one. Never changes.
     pub(crate) cell: OnceLock<Arc<Cell>>,
     /// One hello at a time; what comes while it waits.
@@ -52,6 +55,7 @@ impl Acceptor for HubAcceptor {
         let waiting = hub.links_waiting.fetch_add(1, Ordering::Relaxed);
         let (subscribe, way) = (info.subscribe.clone(), way_of(&info));
         hub.reach.opened(way);
+        let (address, may) = hub.rates.link_up(&info);
         let link = Arc::new_cyclic(|me| HubLink {
             me: me.clone(),
             id: hub.link_ids.fetch_add(1, Ordering::Relaxed),
@@ -59,6 +63,7 @@ impl Acceptor for HubAcceptor {
             sender,
             info,
             way,
+            rates: LinkRates::new(address),
             cell: OnceLock::new(),
             binding: Mutex::default(),
             greeting: AtomicBool::new(false),
@@ -67,7 +72,7 @@ impl Acceptor for HubAcceptor {
             reported: AtomicBool::new(false),
             down: AtomicBool::new(false),
         });
-        if let Err(fault) = hub.takes_clients() {
+        if let Err(fault) = hub.takes_clients().and(may) {
             link.refuse(&fault);
         } else if waiting >= hub.limits.links_waiting_max {
             let fault = Fault::new(Code::Unavailable, "Too many links wait for their hello");
@@ -210,7 +215,7 @@ impl HubLink {
             if full {
                 state.core.hold(self.id);
             }
-            full
+            full || state.paused_until() > now
         };
         if full || hub.backlog.load(Ordering::Relaxed) > turn::BACKLOG_MAX {
             Flow::Wait
@@ -265,14 +270,8 @@ impl HubLink {
         }
     }
 
-    fn turn_away(&self, fault: &Fault) -> Flow {
-        self.refuse(fault);
-        Flow::Stop
-    }
-}
-
-impl LinkPeer for HubLink {
-    fn receive(&self, seq: Option<u64>, message: Message) -> Flow {
+    /// Acts on a message, of whichever kind.
+    fn take(&self, seq: Option<u64>, message: Message) -> Flow {
         if let Message::Text(text) = &message
             && **text == *Frame::BEAT
         {
@@ -291,6 +290,21 @@ impl LinkPeer for HubLink {
         }
     }
 
+    fn turn_away(&self, fault: &Fault) -> Flow {
+        self.refuse(fault);
+        Flow::Stop
+    }
+}
+
+impl LinkPeer for HubLink {
+    fn receive(&self, seq: Option<u64>, message: Message) -> Flow {
+        let too_fast = self.reads_too_fast();
+        match self.take(seq, message) {
+            Flow::Continue if too_fast => Flow::Wait,
+            flow => flow,
+        }
+    }
+
     fn datagram(&self, text: Bytes) {
         let Some(cell) = self.cell.get() else { return };
         self.hub.stats.messages_in.fetch_add(1, Ordering::Relaxed);
@@ -300,7 +314,9 @@ impl LinkPeer for HubLink {
             return;
         };
         // Where others have to wait, what may be lost is.
-        if !cell.state.lock().inbox_is_full(&self.hub.limits, cell.bulk_of.is_some()) {
+        if self.reads_too_fast() {
+            self.hub.stats.rate_dropped.fetch_add(1, Ordering::Relaxed);
+        } else if !cell.state.lock().inbox_is_full(&self.hub.limits, cell.bulk_of.is_some()) {
             let _ = self.counted(cell, None, frame);
         }
     }
@@ -320,6 +336,10 @@ impl LinkPeer for HubLink {
             if let Some(greeted) = greeted {
                 greeted.await;
                 cell = me.upgrade().and_then(|link| link.cell.get().cloned());
+            }
+            let wait = me.upgrade().map_or(Duration::ZERO, |link| link.read_again());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
             }
             loop {
                 let sank = hub.backlog_sank.notified();
@@ -380,6 +400,7 @@ impl LinkPeer for HubLink {
         }
         self.hub.links.fetch_sub(1, Ordering::Relaxed);
         self.hub.reach.down(self.way);
+        self.rates.down();
         // Not in the middle of a hello, which would carry the session by a link that is gone.
         let one = self.binding.lock();
         let Some(cell) = self.cell.get() else {

@@ -302,6 +302,11 @@ impl Hub {
             let text = format!("{} requests wait for answers already", self.limits.requests_max);
             return self.fail(cell, &asked, Fault::new(Code::RateLimited, text));
         }
+        drop(table);
+        if let Err(fault) = self.one_request_more(cell) {
+            return self.fail(cell, &asked, fault);
+        }
+        let mut table = self.requests.0.lock();
         let request: Arc<str> = random_id().into();
         let entry = Request { asker: cell.clone(), key, target: target.name.clone(), service };
         table.begin(request.clone(), entry);

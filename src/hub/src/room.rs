@@ -4,6 +4,7 @@ use crate::cell::Cell;
 use crate::config::Namespace;
 use crate::engine::{Change, Member};
 use crate::peers::Roster;
+use crate::rates::RoomSpent;
 use crosspoint_core::wire::Event;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +23,8 @@ pub(crate) struct Room {
     /// Presence changes since the last announcement.
     news: Mutex<News>,
     pub(crate) roster: Roster,
+    /// What its members used up of its rates, if it has any.
+    pub(crate) spent: Option<Box<RoomSpent>>,
 }
 
 #[derive(Default)]
@@ -67,6 +70,7 @@ impl Room {
             members: Mutex::default(),
             news: Mutex::default(),
             roster: Roster::default(),
+            spent: None,
         }
     }
 

@@ -87,6 +87,14 @@ counters! {
     bulk_frames,
     /// Requests between clients and services.
     requests,
+    /// Frames answered with `rate_limited`.
+    rate_limited,
+    /// Volatile frames over a rate, dropped.
+    rate_dropped,
+    /// Messages after which a link waited to be read at its pace.
+    rate_slowed,
+    /// Times that a session was not read for a second, because it had too many frames refused.
+    rate_paused,
     /// Requests that nobody answered in time.
     request_timeouts,
 }

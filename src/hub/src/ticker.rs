@@ -28,6 +28,7 @@ pub(crate) fn spawn(hub: &Arc<Hub>) {
             hub.tick();
             if tick.is_multiple_of(SWEEP_TICKS) {
                 hub.engine.sweep();
+                hub.rates.sweep();
             }
         }
     });

@@ -31,7 +31,7 @@ pub use ways::{CookieHolds, Way};
 
 use crosspoint_core::negotiate::deadline_ms;
 use crosspoint_core::{Limits, Transport};
-use crosspoint_hub::{Drain, HubConfig, Namespace};
+use crosspoint_hub::{Drain, HubConfig, Namespace, Rates};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// Bounds of the hub.
     pub limits: Limits,
+    /// How much is taken from whom in a time.
+    pub rates: Rates,
     /// What holds for rooms by their names' beginnings.
     pub namespaces: Vec<Namespace>,
 }
@@ -242,6 +244,6 @@ impl Config {
 
     /// What the hub is told.
     pub fn hub(&self) -> HubConfig {
-        HubConfig { limits: self.limits.clone(), namespaces: self.namespaces() }
+        HubConfig { limits: self.limits.clone(), rates: self.rates.clone(), namespaces: self.namespaces() }
     }
 }
