@@ -78,6 +78,7 @@ pub(crate) enum Timer {
         room: Arc<str>,
         user: Arc<str>,
         session: Arc<str>,
+        reason: &'static str,
     },
     Request(Arc<str>),
 }
@@ -319,7 +320,7 @@ impl Hub {
             joined.room.roster.remove(&joined.room.name, &cell.name, Some(fault.code));
             joined.room.remove(&cell.name);
             if joined.present {
-                self.leave_later(&joined.room, cell);
+                self.leave_later(&joined.room, cell, fault.code.name());
             }
             self.release(&joined.room);
         }
@@ -328,10 +329,10 @@ impl Hub {
         self.tell_watchers(cell, fault.code);
     }
 
-    fn leave_later(&self, room: &Arc<Room>, cell: &Arc<Cell>) {
+    fn leave_later(&self, room: &Arc<Room>, cell: &Arc<Cell>, reason: &'static str) {
         let (name, user, session) = (room.name.clone(), cell.user.clone(), cell.name.clone());
         let at = self.clock.now().saturating_add(room.namespace.leave_delay_ms);
-        self.timers.set(at, Timer::Leave { room: name, user, session });
+        self.timers.set(at, Timer::Leave { room: name, user, session, reason });
     }
 
     pub(crate) fn detach(&self, service: &str, cell: &Arc<Cell>) {

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Why a session is out of a room that it left itself.
+const LEFT: &str = "left";
+
 #[derive(Deserialize, Default)]
 struct JoinData {
     #[serde(default)]
@@ -59,7 +62,7 @@ impl Hub {
             && let Some(joined) = self.leave_room(cell, name).filter(|j| j.present)
         {
             // After a join that failed the session is not in the room, nor present. The fault that is told is the first one.
-            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name).await;
+            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name, LEFT).await;
         }
         joined
     }
@@ -177,9 +180,10 @@ impl Hub {
         };
         let (user, session) = (cell.user.clone(), cell.name.clone());
         let entered = self.engine.enter(&room.name, Presence { user, session, info, state: shown }).await;
-        if cell.state.lock().torn_down {
+        let over = Some(cell.state.lock()).filter(|s| s.torn_down).and_then(|s| s.core.ended());
+        if let Some(code) = over {
             // Its leaving may have come before its entering.
-            let _ = self.engine.leave(&room.name, &cell.user, &cell.name).await;
+            let _ = self.engine.leave(&room.name, &cell.user, &cell.name, code.name()).await;
         }
         entered
     }
@@ -219,7 +223,7 @@ impl Hub {
     pub(crate) async fn leave(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Value, Fault> {
         let joined = self.leave_room(&cell, room_of(&frame)?).ok_or(Code::NotJoined)?;
         if joined.present {
-            self.engine.leave(&joined.room.name, &cell.user, &cell.name).await?;
+            self.engine.leave(&joined.room.name, &cell.user, &cell.name, LEFT).await?;
         }
         Ok(json!({}))
     }

@@ -178,7 +178,7 @@ impl Room {
         let (user, known, now) = match change {
             Change::Join(m) => (m.user.clone(), false, Some(m)),
             Change::Update(m) => (m.user.clone(), true, Some(m)),
-            Change::Leave(user) => (user, true, None),
+            Change::Leave { user, .. } => (user, true, None),
         };
         let mut news = self.news.lock();
         let first = news.by_user.is_empty();
@@ -251,12 +251,13 @@ mod tests {
     fn changes_are_told_as_those_who_watch_have_to_see_them() {
         use Change::*;
         let a = || member("a");
+        let leave = |user: &str| Leave { user: user.into(), reason: "left".into() };
         assert_eq!(announced(vec![Join(a()), Update(a())]), "1 join, 0 update, 0 leave");
-        assert_eq!(announced(vec![Leave("a".into()), Join(a())]), "0 join, 1 update, 0 leave");
-        assert_eq!(announced(vec![Join(a()), Leave("a".into()), Join(a())]), "1 join, 0 update, 0 leave");
-        assert_eq!(announced(vec![Update(a()), Leave("a".into())]), "0 join, 0 update, 1 leave");
-        assert_eq!(announced(vec![Join(a()), Leave("a".into())]), "0 join, 0 update, 1 leave");
-        assert_eq!(announced(vec![Join(a()), Leave("b".into())]), "1 join, 0 update, 1 leave");
+        assert_eq!(announced(vec![leave("a"), Join(a())]), "0 join, 1 update, 0 leave");
+        assert_eq!(announced(vec![Join(a()), leave("a"), Join(a())]), "1 join, 0 update, 0 leave");
+        assert_eq!(announced(vec![Update(a()), leave("a")]), "0 join, 0 update, 1 leave");
+        assert_eq!(announced(vec![Join(a()), leave("a")]), "0 join, 0 update, 1 leave");
+        assert_eq!(announced(vec![Join(a()), leave("b")]), "1 join, 0 update, 1 leave");
     }
 
     #[test]

@@ -65,8 +65,8 @@ impl Hub {
                         link.close(&Code::HelloTimeout.into());
                     }
                 }
-                Timer::Leave { room, user, session } => {
-                    let answer = self.engine.leave(&room, &user, &session);
+                Timer::Leave { room, user, session, reason } => {
+                    let answer = self.engine.leave(&room, &user, &session, reason);
                     self.finish(async move {
                         let _ = answer.await;
                     });

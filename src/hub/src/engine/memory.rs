@@ -205,10 +205,10 @@ impl Engine for MemoryEngine {
         }))
     }
 
-    fn leave(&self, room: &Arc<str>, user: &str, session: &str) -> Answer<()> {
+    fn leave(&self, room: &Arc<str>, user: &str, session: &str, reason: &str) -> Answer<()> {
         let Some(r) = self.find(room) else { return Answer::Ready(Ok(())) };
         let mut present = r.present.lock();
-        if let (Some(change), Some(feed)) = (present.leave(user, session), self.feed.get()) {
+        if let (Some(change), Some(feed)) = (present.leave(user, session, reason), self.feed.get()) {
             feed.presence(room, change);
         }
         Answer::Ready(Ok(()))

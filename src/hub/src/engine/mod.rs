@@ -178,7 +178,12 @@ pub enum Change {
     /// A member's state or number of sessions changed.
     Update(Member),
     /// A user's last session left.
-    Leave(Arc<str>),
+    Leave {
+        /// The user.
+        user: Arc<str>,
+        /// What the engine was told of that session.
+        reason: Arc<str>,
+    },
 }
 
 /// Where an engine hands what happens in rooms; the hub implements it. Called in the order of the room's offsets, and never
@@ -226,11 +231,11 @@ pub trait Engine: Send + Sync {
     /// `unavailable`.
     fn enter(&self, room: &Arc<str>, presence: Presence) -> Answer<()>;
 
-    /// A session is not in a room any more; harmless if it wasn't.
+    /// A session is not in a room any more; harmless if it wasn't. `reason`: `left`, or the name of the code that says why.
     ///
     /// # Errors
     /// `unavailable`.
-    fn leave(&self, room: &Arc<str>, user: &str, session: &str) -> Answer<()>;
+    fn leave(&self, room: &Arc<str>, user: &str, session: &str, reason: &str) -> Answer<()>;
 
     /// Who is here, by user.
     ///

@@ -41,7 +41,7 @@ impl Present {
         if new { Change::Join(member) } else { Change::Update(member) }
     }
 
-    pub(super) fn leave(&mut self, user: &str, session: &str) -> Option<Change> {
+    pub(super) fn leave(&mut self, user: &str, session: &str, reason: &str) -> Option<Change> {
         let (name, entry) = self.users.get_key_value(user)?;
         let at = entry.sessions.binary_search_by(|s| (**s).cmp(session)).ok()?;
         let name = name.clone();
@@ -49,7 +49,7 @@ impl Present {
         entry.sessions.remove(at);
         if entry.sessions.is_empty() {
             self.users.remove(user);
-            return Some(Change::Leave(name));
+            return Some(Change::Leave { user: name, reason: reason.into() });
         }
         Some(Change::Update(member(&name, entry)))
     }

@@ -27,7 +27,7 @@ impl Feed for Recorder {
         self.changes.lock().push(match change {
             Change::Join(m) => format!("{room}: {} joins", m.user),
             Change::Update(m) => format!("{room}: {} has {}", m.user, m.sessions),
-            Change::Leave(user) => format!("{room}: {user} leaves"),
+            Change::Leave { user, reason } => format!("{room}: {user} leaves, {reason}"),
         });
     }
 
@@ -220,9 +220,10 @@ async fn a_user_with_many_sessions_is_one_member(b: Bench) {
     assert_eq!(seen, [("u", 2), ("v", 1)]);
     assert_eq!(members[0].state.as_ref().map(|s| s.get()), Some("{\"away\":true}"));
     for (user, session) in [("u", "s1"), ("u", "s1"), ("u", "s2"), ("w", "s9")] {
-        b.engine.leave(&b.room, user, session).await.expect("leave");
+        b.engine.leave(&b.room, user, session, session).await.expect("leave");
     }
-    let expected = ["u joins", "u has 2", "v joins", "u has 1", "u leaves"].map(|c| format!("suite:1: {c}"));
+    let expected = ["u joins", "u has 2", "v joins", "u has 1", "u leaves, s2"];
+    let expected = expected.map(|c| format!("suite:1: {c}"));
     assert_eq!(*b.feed.changes.lock(), expected);
 }
 
