@@ -72,7 +72,9 @@ pub struct LinkInfo {
     pub mode: &'static str,
     /// The other end, or the client that a trusted proxy named.
     pub remote: Option<IpAddr>,
-    /// A token from the request's header or cookie.
+    /// The page that the client is part of (RFC 6454), where the request says so.
+    pub origin: Option<Box<str>>,
+    /// A token from the request that nobody has looked at, or that isn't good: it counts only where a hello shows nothing.
     pub token: Option<String>,
     /// What the request's credentials were found to allow; a token or ticket of the hello goes before it.
     pub grant: Option<Arc<Grant>>,

@@ -5,13 +5,16 @@ use crate::config::Config;
 use crate::http::accept;
 use crate::http::app::App;
 use crate::http::conn::{self, Phase};
+use crate::http::credentials::Door;
 use crate::http::stack::Front;
 use crate::http::webrtc::WebRtc;
 use crate::http::webtransport::WebTransport;
+use crate::hooks::Backend;
+use crate::http_client::ClientError;
 use crate::ice::Ice;
 use crate::ports::Ports;
 use crate::tls::{Care, Certificates, TlsError};
-use crosspoint_hub::{Authenticator, Hub, MemoryEngine};
+use crosspoint_hub::{Hub, MemoryEngine};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,6 +51,9 @@ pub enum StartError {
     /// The address of STUN and TURN can't be used.
     #[error("`ice.addr`: cannot use {0}: {1}; choose another address or end what uses it")]
     Ice(SocketAddr, io::Error),
+    /// The backend can't be asked.
+    #[error("`hooks.ca_file`: {0}")]
+    Hooks(#[from] ClientError),
     /// The system has no randomness.
     #[error("the system has no randomness")]
     Random,
@@ -78,13 +84,15 @@ impl Server {
         let certificates = Certificates::load(&config)?;
         let tls = certificates.acceptor()?;
         let is_tls = tls.is_some();
-        let gate: Arc<dyn Authenticator> = Arc::new(Gate::new(&config).map_err(|_| StartError::Random)?);
+        let backend = Arc::new(Backend::new(&config.hooks)?);
+        let gate = Arc::new(Gate::new(&config, backend.clone()).map_err(|_| StartError::Random)?);
+        let door = Arc::new(Door::new(&config, gate.clone(), backend));
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
-        let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
+        let hub = Hub::new(config.hub(), Arc::new(engine), gate);
         let Ports { tcp: listener, addr, udp, webrtc } = Ports::bind(&config).await?;
         let webtransport = match udp {
             Some(socket) => Some(
-                WebTransport::start(&config, &hub, socket, addr.port(), certificates.webtransport()).await?,
+                WebTransport::start(&config, &hub, &door, socket, addr.port(), certificates.webtransport()).await?,
             ),
             None => None,
         };
@@ -93,10 +101,10 @@ impl Server {
             false => Some(WebRtc::start(&config, &hub, webrtc)?),
         };
         let ice = Ice::start(&config, &hub)?;
-        let app = App::new(&config, hub.clone(), gate, webtransport, webrtc, ice);
+        let app = App::new(&config, hub.clone(), door, webtransport, webrtc, ice);
         let app = app.map_err(|_| StartError::Random)?;
         let app = Arc::new(app);
-        let server = Arc::new(conn::Server::new(Front::new(&app), tls, &config));
+        let server = Arc::new(conn::Server::new(Front::new(&app), hub.clone(), tls, &config));
         let connections_max =
             u32::try_from(config.http.connections_max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let slots = Arc::new(Semaphore::new(connections_max as usize));

@@ -3,6 +3,7 @@
 use crate::address::Place;
 use crate::config::Config;
 use crosspoint_core::LinkInfo;
+use crosspoint_core::link::BoxFuture;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use tokio::time::timeout;
@@ -14,6 +15,8 @@ use wtransport::{Connection, RecvStream, SendStream};
 pub struct Request<'a> {
     /// The host it believes it asks, with its port.
     pub authority: &'a str,
+    /// What it asks for, with a query if there is one.
+    pub path: &'a str,
     /// The page's origin; only pages have one.
     pub origin: Option<&'a str>,
     /// Header fields, their names in lower case.
@@ -25,7 +28,7 @@ pub struct Request<'a> {
 /// Why a session is refused. Browsers don't tell pages which it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// 403: not for pages of this origin.
+    /// 403: not for pages of this origin, or not with these credentials (the library knows no 401).
     Forbidden,
     /// 404: there is nothing at this path.
     NotFound,
@@ -39,7 +42,7 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// Why it may not.
-    fn admit(&self, request: Request<'_>) -> Result<LinkInfo, Refusal>;
+    fn admit<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<LinkInfo, Refusal>>;
 }
 
 /// A session whose link can begin.
@@ -60,7 +63,7 @@ pub(crate) async fn open(
 ) -> Option<Opened> {
     timeout(config.open_wait, async {
         let request = incoming.await.ok()?;
-        let info = match admitted(&request, gate, config) {
+        let info = match admitted(&request, gate, config).await {
             Ok(info) => info,
             Err(refusal) => {
                 match refusal {
@@ -80,15 +83,21 @@ pub(crate) async fn open(
     .flatten()
 }
 
-fn admitted(request: &SessionRequest, gate: &dyn Gate, config: &Config) -> Result<LinkInfo, Refusal> {
+async fn admitted(
+    request: &SessionRequest,
+    gate: &dyn Gate,
+    config: &Config,
+) -> Result<LinkInfo, Refusal> {
     let path = request.path();
     if path.split('?').next() != Some(&config.path) {
         return Err(Refusal::NotFound);
     }
     gate.admit(Request {
         authority: request.authority(),
+        path,
         origin: request.origin(),
         headers: request.headers(),
         remote: request.remote_address().ip(),
     })
+    .await
 }

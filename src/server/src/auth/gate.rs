@@ -1,19 +1,24 @@
 //! The server's authenticator.
 
-use super::jwt::{Hs256, is_info, is_user};
+use super::jwt::{Verdict, Verifier, VerifierError, is_info, is_user};
 use super::{ApiKeys, Credential, Key};
 use crate::config::Config;
+use crate::hooks::{Backend, ConnectAsk};
 use crosspoint_core::{Code, Fault, Grant, Raw};
 use crosspoint_hub::engine::Answer;
-use crosspoint_hub::{Ask, Authenticator};
+use crosspoint_hub::{Ask, Authenticator, Purpose};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Tokens, keys, and in dev mode the word of whoever comes.
 pub struct Gate {
-    jwt: Option<Hs256>,
+    jwt: Option<Arc<Verifier>>,
+    /// Keep the verifier's keys up to date.
+    _keeping: JoinSet<()>,
     keys: ApiKeys,
+    backend: Arc<Backend>,
     open: bool,
     random: SystemRandom,
 }
@@ -23,11 +28,12 @@ impl Gate {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub fn new(config: &Config) -> Result<Gate, ring::error::Unspecified> {
+    pub(crate) fn new(config: &Config, backend: Arc<Backend>) -> Result<Gate, ring::error::Unspecified> {
         let jwt = config.auth.jwt_secret.as_ref();
         Ok(Gate {
             jwt: jwt.map(|secret| Hs256::new(secret.bytes(), config.auth.jwt_leeway_s)),
             keys: ApiKeys::new(&config.auth)?,
+            backend,
             open: config.is_open(),
             random: SystemRandom::new(),
         })
@@ -63,21 +69,28 @@ impl Gate {
         &self.keys
     }
 
-    /// Who shows this in a request.
+    /// Who shows this in a request; `ask` says what else is known of them.
     ///
     /// # Errors
     /// As [`Authenticator::verify`]; `forbidden` for a key with which nobody may connect.
-    pub(crate) fn identify(&self, credential: &Credential, ask: Ask<'_>) -> Answer<Grant> {
-        match credential {
-            Credential::Token(token) => self.verify(Ask { token, ..ask }),
-            Credential::ApiKey(key) => Answer::Ready(match self.keys.find(key, unix_s()) {
-                Some(Key { grant: Some(grant), .. }) => Ok((**grant).clone()),
-                Some(_) => Err(Fault::new(Code::Forbidden, "Clients may not connect with this key")),
-                None => Err(Fault::new(Code::Unauthorized, WRONG_KEY)),
+    pub(crate) async fn identify(&self, credential: Credential, mut ask: ConnectAsk) -> Result<Grant, Fault> {
+        let held = match &credential {
+            Credential::Token(token) => Some(self.known(token)?),
+            Credential::ApiKey(key) => Some(match self.keys.find(key, unix_s()) {
+                Some(Key { grant: Some(grant), .. }) => (**grant).clone(),
+                Some(_) => return Err(Fault::new(Code::Forbidden, "Clients may not connect with this key")),
+                None => return Err(Fault::new(Code::Unauthorized, WRONG_KEY)),
             }),
-            // The configuration's check lets these in only where there is a backend to ask.
-            Credential::SessionId(_) | Credential::Basic { .. } | Credential::Scheme { .. } => {
-                Answer::Ready(Err(Code::Unauthorized.into()))
+            Credential::SessionId(_) | Credential::Basic(_) | Credential::Scheme { .. } => None,
+        };
+        match held {
+            Some(held) if !self.backend.judges_all() => Ok(held),
+            held => {
+                if ask.scheme.is_empty() {
+                    ask.scheme = credential.kind().to_owned().into();
+                }
+                ask.credential = Some(credential.secret().into());
+                self.backend.connect(ask, held).await
             }
         }
     }
@@ -92,7 +105,18 @@ pub(crate) fn unix_s() -> u64 {
 
 impl Authenticator for Gate {
     fn verify(&self, ask: Ask<'_>) -> Answer<Grant> {
-        Answer::Ready(self.known(ask.token))
+        let held = match self.known(ask.token) {
+            Ok(held) => held,
+            Err(fault) => return Answer::Ready(Err(fault)),
+        };
+        if ask.purpose != Purpose::Connect || !self.backend.judges_all() {
+            return Answer::Ready(Ok(held));
+        }
+        let (scheme, credential) = ("bearer".into(), Some(ask.token.to_owned()));
+        let (remote, transport) = (ask.remote, ask.transport);
+        let ask = ConnectAsk { scheme, credential, remote, transport, ..ConnectAsk::default() };
+        let backend = self.backend.clone();
+        Answer::later(async move { backend.connect(ask, Some(held)).await })
     }
 
     /// On an open hub: whoever they say they are, or a guest, with every right.
@@ -113,7 +137,11 @@ mod tests {
     fn gate(dev: bool) -> Gate {
         let mut config = Config { dev, ..Config::default() };
         config.auth.jwt_secret = Some("0123456789abcdef0123456789abcdef".into());
-        Gate::new(&config).unwrap()
+        of(&config)
+    }
+
+    fn of(config: &Config) -> Gate {
+        Gate::new(config, Arc::new(Backend::new(&config.hooks).unwrap())).unwrap()
     }
 
     #[test]
@@ -126,7 +154,7 @@ mod tests {
                 "name": "bot", "key": "the-key-of-the-bot", "attach": ["bot:*"], "join": ["chat:*"], "publish": []
             })),
         ];
-        let gate = Gate::new(&config).unwrap();
+        let gate = of(&config);
         let sfu = gate.known("the-key-of-the-sfu").unwrap();
         assert_eq!((sfu.user.as_str(), sfu.expires_unix_s), ("service:sfu", None));
         assert!(sfu.may_serve("sfu") && !sfu.may_serve("bot") && sfu.direct && sfu.publish_unjoined);

@@ -2,10 +2,12 @@
 //! ([`scope`]).
 
 pub mod api_key;
+mod credential;
 pub mod gate;
 pub mod jwt;
 pub mod scope;
 
-pub use api_key::ApiKeys;
+pub use api_key::{ApiKeys, Key};
+pub use credential::Credential;
 pub use gate::Gate;
 pub use scope::{Scope, Scopes};

@@ -6,8 +6,6 @@ use super::{Config, Mode, SERVICE_BYTES_MAX, Service};
 use crate::auth::jwt::is_user;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// HS256 wants a key no shorter than its hash (RFC 7518 §3.2).
-const JWT_SECRET_BYTES_MIN: usize = 32;
 /// hyper's smallest read buffer.
 const HEADER_BYTES_MIN: usize = 8192;
 
@@ -34,10 +32,7 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         let fix = "list the proxies' addresses in trusted_proxies: headers of anybody else are not believed";
         fault("listen.proxy_protocol", "is on, and no proxy is trusted".into(), fix);
     }
-    if let Some(secret) = auth.jwt_secret.as_ref().filter(|s| s.bytes().len() < JWT_SECRET_BYTES_MIN) {
-        let problem = format!("has {} bytes, fewer than {JWT_SECRET_BYTES_MIN}", secret.bytes().len());
-        fault("auth.jwt_secret", problem, "make one, for example with `openssl rand -base64 48`");
-    }
+    super::tokens::check(auth, &mut fault);
     for (setting, problem, fix) in super::key::check(&auth.api_keys, &auth.services) {
         fault(setting, problem, fix);
     }
@@ -88,6 +83,7 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
     }
 
     super::ice::check(config, &mut fault);
+    super::rates::check(config, &mut fault);
     super::hooks::check(config, &mut fault);
 
     let webrtc = &config.transports.webrtc;

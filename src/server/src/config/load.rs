@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, ConfigErrors, Source};
 use super::layer::{self, Setting, json};
-use super::{Config, Service, check};
+use super::{ApiKey, Config, Issuer, Service, TokenKey, check};
 use crosspoint_hub::Namespace;
 use serde::Deserialize;
 use serde_json::Value;
@@ -60,6 +60,7 @@ pub fn load(inputs: &Inputs) -> Result<Config, ConfigErrors> {
     }
     let Merge { config, sources, .. } = &mut merged;
     config.assume_ice(|key| sources.contains_key(key));
+    config.assume_rates(|key| sources.contains_key(key));
     // A value that could not be read would only cause follow-up errors.
     if errors.is_empty() {
         check::check(&merged.config, &merged.sources, &mut errors);
@@ -195,6 +196,9 @@ fn wrong_item(key: &str, item: &Value) -> Option<String> {
     let read = match key {
         "namespaces" => |item| Namespace::deserialize(item).err(),
         "auth.services" => |item| Service::deserialize(item).err(),
+        "auth.keys" => |item| TokenKey::deserialize(item).err(),
+        "auth.issuers" => |item| Issuer::deserialize(item).err(),
+        "auth.api_keys" if item.is_object() => |item| ApiKey::deserialize(item).err(),
         _ => return None,
     };
     if !item.is_object() {

@@ -10,8 +10,10 @@ mod layer;
 mod listen;
 mod load;
 mod origin;
+mod rates;
 mod service;
 mod show;
+mod tokens;
 mod transports;
 mod value;
 mod ways;
@@ -25,10 +27,12 @@ pub use listen::Listen;
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};
+pub use tokens::{Issuer, JwksUrl, TokenKey};
 pub use transports::{Transports, WebRtc, WebTransport};
 pub use value::{HubUrl, IceUrl, LogFormat, LogLevel, Net, Secret};
 pub use ways::{CookieHolds, Way};
 
+use crate::auth::jwt::Alg;
 use crosspoint_core::negotiate::deadline_ms;
 use crosspoint_core::{Limits, Transport};
 use crosspoint_hub::{Drain, HubConfig, Namespace, Rates};
@@ -79,10 +83,42 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// The key of HS256 tokens (RFC 7518 §3.2), at least 32 bytes.
+    /// The secret of tokens, as long as the hash at least (RFC 7518 §3.2).
     pub jwt_secret: Option<Secret>,
-    /// How far clocks may differ when `exp` and `nbf` are checked, s.
+    /// What it is used with: HS256, HS384, HS512.
+    pub jwt_algs: Vec<Alg>,
+    /// How far clocks may differ when `exp`, `nbf` and `iat` are checked, s.
     pub jwt_leeway_s: u64,
+    /// Other keys of tokens.
+    pub keys: Vec<TokenKey>,
+    /// Who makes tokens and publishes keys.
+    pub issuers: Vec<Issuer>,
+    /// Key sets of which nothing else is said.
+    pub jwks_urls: Vec<JwksUrl>,
+    /// How often key sets are fetched, ms.
+    pub jwks_refresh_ms: u64,
+    /// The time between two fetches that tokens with unknown keys cause, ms.
+    pub jwks_min_interval_ms: u64,
+    /// How long keys are good that can't be fetched any more, ms; 0: for ever.
+    pub jwks_max_age_ms: u64,
+    /// The time one fetch has, ms.
+    pub jwks_timeout_ms: u64,
+    /// PEM file of authorities to trust beside the system's.
+    pub jwks_ca_file: Option<PathBuf>,
+    /// Key sets may be fetched without TLS from other machines.
+    pub jwks_allow_http: bool,
+    /// The `iss` that tokens must have.
+    pub issuer: Option<String>,
+    /// Those of which `aud` must name one.
+    pub audiences: Vec<String>,
+    /// Tokens must have `exp`.
+    pub require_exp: bool,
+    /// How old a token may be by its `iat`, s; 0: as old as it likes.
+    pub max_token_age_s: u64,
+    /// The claim that holds the hub's, as an object.
+    pub claims: Option<String>,
+    /// The claim that names the user.
+    pub user_claim: String,
     /// Keys of the backend API, and of clients that have nothing better.
     pub api_keys: Vec<ApiKey>,
     /// Backend processes that attach as services.
@@ -153,7 +189,23 @@ impl Default for Auth {
     fn default() -> Auth {
         Auth {
             jwt_secret: None,
+            jwt_algs: vec![Alg::Hs256],
             jwt_leeway_s: 5,
+            keys: vec![],
+            issuers: vec![],
+            jwks_urls: vec![],
+            jwks_refresh_ms: 900_000,
+            jwks_min_interval_ms: 30_000,
+            jwks_max_age_ms: 86_400_000,
+            jwks_timeout_ms: 5_000,
+            jwks_ca_file: None,
+            jwks_allow_http: false,
+            issuer: None,
+            audiences: vec![],
+            require_exp: false,
+            max_token_age_s: 0,
+            claims: None,
+            user_claim: "sub".into(),
             api_keys: vec![],
             services: vec![],
             ways: Way::USUAL.to_vec(),
@@ -190,10 +242,10 @@ pub enum Mode {
 impl Config {
     /// Open without a secret on loopback, or where asked for; else secured.
     pub fn mode(&self) -> Mode {
-        match (self.dev, &self.auth.jwt_secret) {
+        match (self.dev, self.auth.has_token_keys()) {
             (true, _) => Mode::Dev,
-            (false, None) => Mode::ImplicitDev,
-            (false, Some(_)) => Mode::Secured,
+            (false, false) => Mode::ImplicitDev,
+            (false, true) => Mode::Secured,
         }
     }
 

@@ -13,7 +13,7 @@ pub const SERVICE_BYTES_MAX: usize = 128;
 pub struct Service {
     /// Who comes with the key is the user `service:<name>`.
     pub name: String,
-    /// What it says instead of a token, at least 16 bytes.
+    /// What it says instead of a token, at least 16 bytes; or `sha256:` and its SHA-256 in hex.
     pub key: Secret,
     /// Services that it may attach as: names, or beginnings with a `*` at the end. Absent: its name.
     #[serde(default)]

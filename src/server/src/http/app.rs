@@ -1,16 +1,17 @@
 //! What all requests share.
 
+use super::api::Idempotency;
+use super::credentials::Door;
 use super::metrics::HttpCounters;
 use super::network::Networks;
 use super::origin::Policy;
 use super::webrtc::WebRtc;
 use super::webtransport::WebTransport;
-use crate::auth::ApiKeys;
-use crate::config::{Config, Net};
+use crate::config::Config;
 use crate::ice::Ice;
 use crosspoint_core::negotiate::{self, Offer};
 use crosspoint_core::{Acceptor, Transport};
-use crosspoint_hub::{Authenticator, Drain, Hub};
+use crosspoint_hub::{Drain, Hub};
 use crosspoint_sse::Sse;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::sync::Arc;
@@ -28,12 +29,11 @@ pub(crate) struct App {
     pub(crate) webtransport: Option<WebTransport>,
     pub(crate) webrtc: Option<WebRtc>,
     pub(crate) ice: Ice,
-    pub(crate) auth: Arc<dyn Authenticator>,
-    pub(crate) keys: ApiKeys,
+    pub(crate) door: Arc<Door>,
+    pub(crate) idempotency: Idempotency,
     /// Nobody needs an API key where anybody may do anything.
     pub(crate) keyless: bool,
     pub(crate) origins: Policy,
-    pub(crate) trusted_proxies: Vec<Net>,
     negotiation: negotiate::Policy,
     pub(crate) request_time: Duration,
     pub(crate) counters: HttpCounters,
@@ -50,7 +50,7 @@ impl App {
     pub(crate) fn new(
         config: &Config,
         hub: Arc<Hub>,
-        auth: Arc<dyn Authenticator>,
+        door: Arc<Door>,
         webtransport: Option<WebTransport>,
         webrtc: Option<WebRtc>,
         ice: Ice,
@@ -58,7 +58,6 @@ impl App {
         let acceptor = hub.acceptor();
         let limits = hub.limits().clone();
         let sse = crosspoint_sse::Config::new(&limits, Arc::new(random));
-        let keys = ApiKeys::new(&config.auth.api_keys)?;
         Ok(App {
             websocket: crosspoint_websocket::Config::new(limits.frame_bytes_max),
             sse: Sse::new(acceptor.clone(), sse),
@@ -67,11 +66,10 @@ impl App {
             ice,
             hub,
             acceptor,
-            auth,
-            keyless: keys.is_empty() && config.is_open(),
-            keys,
+            keyless: door.gate().keys().is_empty() && config.is_open(),
+            door,
+            idempotency: Idempotency::default(),
             origins: Policy::new(config),
-            trusted_proxies: config.trusted_proxies.clone(),
             negotiation: negotiate::Policy {
                 offers: vec![Offer::new(Transport::WebSocket, "/ws"), Offer::new(Transport::Sse, "/sse")],
                 denied: vec![],

@@ -2,34 +2,59 @@
 
 use super::app::App;
 use super::body::Body;
-use super::caller;
+use super::credentials::{Cookies, Seen};
 use super::origin::Standing;
 use super::reply::{self, Reply};
 use crosspoint_core::link::Subscribe;
-use crosspoint_core::{Code, Fault, LinkInfo};
+use crosspoint_core::{Code, Fault, LinkInfo, Transport};
 use crosspoint_sse::SseBody;
 use crosspoint_websocket::serve_tcp;
-use http::{HeaderMap, Request, Response};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use std::net::IpAddr;
 
-/// What a request says about its client.
-pub(super) fn info(app: &App, headers: &HeaderMap, standing: &Standing, peer: IpAddr) -> LinkInfo {
-    LinkInfo {
-        remote: Some(caller::remote(peer, headers, &app.trusted_proxies)),
-        token: caller::token(headers, standing),
-        ..LinkInfo::default()
-    }
+/// Where a request that becomes a link comes from.
+pub(super) struct From<'a> {
+    pub(super) standing: &'a Standing,
+    pub(super) peer: IpAddr,
+}
+
+/// What is known of the client whose request this is. Secrets leave its URL.
+///
+/// # Errors
+/// Why it does not come in.
+pub(super) async fn enter<B>(
+    app: &App,
+    from: From<'_>,
+    request: &mut Request<B>,
+    transport: Option<Transport>,
+    cookies: Cookies,
+) -> Result<LinkInfo, Fault> {
+    let (headers, query) = (request.headers(), request.uri().query());
+    let From { standing, peer } = from;
+    let info = app.door.enter(Seen { headers, query, standing, peer, transport, cookies }).await;
+    app.door.strip(request.uri_mut());
+    info
 }
 
 /// `GET /ws`
-pub(super) fn websocket(app: &App, info: LinkInfo, request: &Request<Incoming>) -> Reply {
-    match crosspoint_websocket::upgrade(request) {
+pub(super) async fn websocket(app: &App, from: From<'_>, mut request: Request<Incoming>) -> Reply {
+    match crosspoint_websocket::upgrade(&request) {
         Ok((response, accept)) => {
+            // Who offers our subprotocol says hello; others show here who they are, or never.
+            let cookies = match response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL) {
+                true => Cookies::AwaitHello,
+                false => Cookies::Decide,
+            };
             if let Err(fault) = app.hub.takes_clients() {
                 return reply::fault(&fault);
             }
+            let info = match enter(app, from, &mut request, Some(Transport::WebSocket), cookies).await {
+                Ok(info) => info,
+                Err(fault) => return reply::fault(&fault),
+            };
             let (acceptor, config) = (app.acceptor.clone(), app.websocket);
             tokio::spawn(async move {
                 // Without an upgraded connection the client has gone before the response left.
@@ -51,9 +76,12 @@ pub(super) fn websocket(app: &App, info: LinkInfo, request: &Request<Incoming>) 
 }
 
 /// `POST /sse`
-pub(super) async fn open(app: &App, info: LinkInfo, body: Incoming) -> Reply {
-    match app.hub.takes_clients() {
-        Ok(()) => sse(app.sse.open(info, body).await),
+pub(super) async fn open(app: &App, from: From<'_>, mut request: Request<Incoming>) -> Reply {
+    if let Err(fault) = app.hub.takes_clients() {
+        return reply::fault(&fault);
+    }
+    match enter(app, from, &mut request, Some(Transport::Sse), Cookies::AwaitHello).await {
+        Ok(info) => sse(app.sse.open(info, request.into_body()).await),
         Err(fault) => reply::fault(&fault),
     }
 }
@@ -64,8 +92,19 @@ pub(super) async fn uplink(app: &App, link: &str, body: Incoming) -> Reply {
 }
 
 /// `GET /rooms/{room}/events`
-pub(super) async fn subscribe(app: &App, info: LinkInfo, room: String, request: &Request<Incoming>) -> Reply {
-    match wanted(room, request) {
+pub(super) async fn subscribe(
+    app: &App,
+    from: From<'_>,
+    room: String,
+    mut request: Request<Incoming>,
+) -> Reply {
+    let info = match enter(app, from, &mut request, Some(Transport::Sse), Cookies::Decide).await {
+        Ok(info) => info,
+        // Browsers never come back after an error.
+        Err(fault) if fault.retry_is_due() => return reply::closed_stream(&fault),
+        Err(fault) => return reply::fault(&fault),
+    };
+    match wanted(room, &request) {
         Ok(wanted) => sse(app.sse.subscribe(LinkInfo { subscribe: Some(wanted), ..info }).await),
         Err(fault) => reply::fault(&fault),
     }

@@ -2,11 +2,15 @@
 
 use super::app::App;
 use super::body;
+use super::credentials::Cookies;
+use super::links::{From, enter};
+use super::origin;
 use super::reply::{self, Reply};
 use crosspoint_core::limits::ClientLimits;
 use crosspoint_core::negotiate::{Failed, Ranking, rank};
-use crosspoint_core::{Code, Fault, LinkInfo, Raw, VERSION};
-use crosspoint_hub::{Ice, Purpose};
+use crosspoint_core::{Code, Fault, Raw, VERSION};
+use crosspoint_hub::{Authenticator as _, Ice};
+use http::Request;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
@@ -43,17 +47,20 @@ struct Answer {
     ice: Ice,
 }
 
-/// Answers a negotiation; `host` is the name that the client knows the hub by.
-pub(super) async fn negotiate(app: &App, info: LinkInfo, host: Option<String>, body: Incoming) -> Reply {
-    match answer(app, info, host, body).await {
+/// Answers a negotiation.
+pub(super) async fn negotiate(app: &App, from: From<'_>, request: Request<Incoming>) -> Reply {
+    match answer(app, from, request).await {
         Ok(answer) => reply::json(&answer),
         Err(fault) => reply::fault(&fault),
     }
 }
 
-async fn answer(app: &App, info: LinkInfo, host: Option<String>, body: Incoming) -> Result<Answer, Fault> {
+async fn answer(app: &App, from: From<'_>, mut request: Request<Incoming>) -> Result<Answer, Fault> {
     app.hub.takes_clients()?;
-    let body = body::read(body, BYTES_MAX).await?;
+    let info = enter(app, from, &mut request, None, Cookies::Decide).await?;
+    // The name that the client knows the hub by.
+    let host = origin::host(&request);
+    let body = body::read(request.into_body(), BYTES_MAX).await?;
     let ask: Ask = serde_json::from_slice(&body).map_err(|e| Fault::new(Code::BadRequest, e.to_string()))?;
     if ask.version != VERSION {
         return Err(Code::VersionUnsupported.into());
@@ -61,14 +68,9 @@ async fn answer(app: &App, info: LinkInfo, host: Option<String>, body: Incoming)
     if ask.transports.len() > LIST_MAX || ask.failed.len() > LIST_MAX {
         return Err(Fault::new(Code::LimitExceeded, format!("A list may have {LIST_MAX} entries")));
     }
-    let grant = match (info.grant, info.token) {
-        (Some(grant), _) => (*grant).clone(),
-        (None, Some(token)) => {
-            let purpose = Purpose::Connect;
-            let ask = crosspoint_hub::Ask { token: &token, purpose, remote: info.remote, transport: None };
-            (*app.hub.verify(ask).await?).clone()
-        }
-        (None, None) => app.auth.open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
+    let grant = match &info.grant {
+        Some(grant) => (**grant).clone(),
+        None => app.door.gate().open(ask.user.as_deref(), ask.info).ok_or(Code::Unauthorized)?,
     };
     let limits = app.hub.limits();
     let ice = app.hub.ice(&grant);

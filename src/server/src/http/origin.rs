@@ -121,7 +121,7 @@ impl Standing {
             }
         }
         headers
-            .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Location, Retry-After"));
+            .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Location, Retry-After, Idempotency-Replayed"));
         // Pages of other origins learn which HTTP their requests travel by, and so how many may wait.
         if let Some(origin) = headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
             headers.insert(HeaderName::from_static("timing-allow-origin"), origin);
@@ -131,7 +131,7 @@ impl Standing {
     /// What else a preflight says.
     pub(crate) fn mark_preflight(headers: &mut HeaderMap, methods: &'static str) {
         const HEADERS: HeaderValue =
-            HeaderValue::from_static("Authorization, Content-Type, Last-Event-ID, X-API-Key");
+            HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, X-Session-ID");
         const NAMES: [HeaderName; 2] =
             [header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS];
         NAMES.into_iter().for_each(|name| {

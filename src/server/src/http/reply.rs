@@ -1,7 +1,8 @@
 //! Responses in the protocol's form.
 
 use super::body::Body;
-use crosspoint_core::{Code, Fault};
+use bytes::Bytes;
+use crosspoint_core::{Code, Fault, OutFrame};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -20,7 +21,7 @@ pub(crate) fn json(value: &impl Serialize) -> Reply {
 }
 
 /// A body that must not be kept by caches.
-pub(crate) fn with(status: StatusCode, content_type: &'static str, bytes: impl Into<Vec<u8>>) -> Reply {
+pub(crate) fn with(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Body::from(bytes.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -53,6 +54,14 @@ pub(crate) fn faulty(status: StatusCode, fault: &Fault, body: &impl Serialize) -
         reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     reply
+}
+
+/// An event stream that says why it ends, for browsers, who never come back after an error.
+pub(crate) fn closed_stream(fault: &Fault) -> Reply {
+    let frame = OutFrame::with("hub:close", fault).text();
+    let retry_ms = fault.retry_after_ms.unwrap_or(RETRY_AFTER_MS);
+    let text = format!("retry: {retry_ms}\nevent: close\ndata: {}\n\n", String::from_utf8_lossy(&frame));
+    with(StatusCode::OK, "text/event-stream", text)
 }
 
 /// There is nothing at this address.

@@ -2,14 +2,15 @@
 
 use super::app::App;
 use super::body::Body;
-use super::origin::{self, Standing};
+use super::origin::Standing;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{api, files, links, metrics, negotiate, webrtc};
+use super::{api, problem, files, limits, links, metrics, negotiate, webrtc};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The address at the other end of a request's connection.
 #[derive(Debug, Clone, Copy)]
@@ -23,33 +24,27 @@ pub(super) struct Passed {
 }
 
 /// Answers a request that came through the stack.
-pub(super) async fn answer(app: &App, passed: Passed, peer: IpAddr, request: Request<Incoming>) -> Reply {
+pub(super) async fn answer(app: &Arc<App>, passed: Passed, peer: IpAddr, request: Request<Incoming>) -> Reply {
     let Passed { route, standing } = passed;
-    if route == Route::Nowhere {
-        return reply::not_found();
+    let (allow, is_api) = (route.methods(), route.is_api());
+    if !route.exists() {
+        return if is_api { problem::not_found() } else { reply::not_found() };
     }
-    let allow = route.methods();
-    if !allow.split(", ").any(|m| m == request.method().as_str()) {
-        return reply::method_not_allowed(allow);
+    if !problem::takes(allow, request.method()) {
+        return if is_api { problem::method_not_allowed(allow) } else { reply::method_not_allowed(allow) };
+    }
+    if let Err(fault) = limits::admit(app, &route, peer, request.headers()) {
+        return reply::fault(&fault);
     }
     let is_head = request.method() == Method::HEAD;
-    let info = || links::info(app, request.headers(), &standing, peer);
+    let from = links::From { standing: &standing, peer };
     let reply = match route {
-        Route::WebSocket => links::websocket(app, info(), &request),
-        Route::SseOpen => {
-            let info = info();
-            links::open(app, info, request.into_body()).await
-        }
+        Route::WebSocket => links::websocket(app, from, request).await,
+        Route::SseOpen => links::open(app, from, request).await,
         Route::SseLink(link) => links::uplink(app, &link, request.into_body()).await,
-        Route::RoomStream(room) => links::subscribe(app, info(), room, &request).await,
-        Route::Negotiate => {
-            let (info, host) = (info(), origin::host(&request));
-            negotiate::negotiate(app, info, host, request.into_body()).await
-        }
-        Route::WebRtcOpen => {
-            let info = info();
-            webrtc::open(app, info, request).await
-        }
+        Route::RoomStream(room) => links::subscribe(app, from, room, request).await,
+        Route::Negotiate => negotiate::negotiate(app, from, request).await,
+        Route::WebRtcOpen => webrtc::open(app, from, request).await,
         Route::WebRtcPeer(peer) => webrtc::close(app, &peer),
         Route::Health => reply::with(StatusCode::OK, "text/plain", "ok\n"),
         Route::Ready => match app.hub.takes_clients() {
@@ -63,7 +58,9 @@ pub(super) async fn answer(app: &App, passed: Passed, peer: IpAddr, request: Req
         Route::Metrics => metrics::metrics(app),
         Route::Demo(path) => files::demo(&path, request.headers()),
         Route::Sdk(path) => files::sdk(&path, request.headers()),
-        route => api::api(app, route, request).await,
+        Route::OpenApi => reply::with(StatusCode::OK, "application/json", api::document()),
+        Route::Api(place) => api::api(app, place, request).await,
+        Route::Nowhere => reply::not_found(),
     };
     if is_head { without_body(reply) } else { reply }
 }

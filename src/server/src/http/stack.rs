@@ -2,7 +2,9 @@
 //! bounds its time, [`Answer`] serves it.
 
 use super::app::App;
+use super::credentials::is_page;
 use super::origin::Standing;
+use super::problem;
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::serve::{Passed, Peer, answer};
@@ -91,10 +93,14 @@ service! { Observe<S>,
         let label = route.label();
         let method = request.method().clone();
         request.extensions_mut().insert(route);
+        let page = is_page(request.headers());
         let (answer, app) = (self.inner.call(request), self.app.clone());
         Box::pin(async move {
             let begun = Instant::now();
-            let reply = answer.await?;
+            let mut reply = answer.await?;
+            if reply.status() == StatusCode::UNAUTHORIZED {
+                app.door.challenge(page, reply.headers_mut());
+            }
             app.counters.responded(label, reply.status());
             let ms = begun.elapsed().as_millis() as u64;
             tracing::debug!(%method, route = label, status = reply.status().as_u16(), ms, "answered");
@@ -115,12 +121,12 @@ service! { Guard<S>,
         let standing = match standing {
             Ok(standing) => standing,
             Err(fault) => {
-                let mut reply = reply::fault(&fault);
+                let mut reply = refusal(route.is_api(), &fault);
                 Standing::NoOrigin.mark(reply.headers_mut());
                 return ready(reply);
             }
         };
-        if is_options && route != Route::Nowhere {
+        if is_options && route.exists() {
             let mut reply = reply::empty(StatusCode::NO_CONTENT);
             let headers = reply.headers_mut();
             headers.insert(http::header::ALLOW, http::HeaderValue::from_static(methods));
@@ -148,6 +154,7 @@ service! { Deadline<S>,
     fn call(&mut self, request: Request<Incoming>) -> Future {
         let passed = request.extensions().get::<Passed>();
         let bounded = passed.is_some_and(|p| matches!(p.route, Route::Negotiate | Route::WebRtcOpen) || p.route.is_api());
+        let is_api = passed.is_some_and(|p| p.route.is_api());
         let answer = self.inner.call(request);
         if !bounded {
             return answer;
@@ -156,7 +163,7 @@ service! { Deadline<S>,
         Box::pin(async move {
             match tokio::time::timeout(within, answer).await {
                 Ok(reply) => reply,
-                Err(_) => Ok(reply::fault(&Code::Timeout.into())),
+                Err(_) => Ok(refusal(is_api, &Code::Timeout.into())),
             }
         })
     }
@@ -182,6 +189,11 @@ impl Service<Request<Incoming>> for Answer {
             })
         })
     }
+}
+
+/// An error in the form of the address.
+fn refusal(is_api: bool, fault: &Fault) -> Reply {
+    if is_api { problem::problem(fault) } else { reply::fault(fault) }
 }
 
 fn ready(reply: Reply) -> Future {

@@ -2,6 +2,8 @@
 
 use super::app::App;
 use super::body;
+use super::credentials::Cookies;
+use super::links::{From, enter};
 use super::metrics::Text;
 use super::reply::{self, Reply};
 use crate::config::Config;
@@ -74,8 +76,8 @@ impl WebRtc {
 }
 
 /// `POST /webrtc` (RFC 9725 §4.2)
-pub(super) async fn open(app: &App, info: LinkInfo, request: Request<Incoming>) -> Reply {
-    match answer(app, info, request).await {
+pub(super) async fn open(app: &App, from: From<'_>, request: Request<Incoming>) -> Reply {
+    match answer(app, from, request).await {
         Ok(Answer { sdp, peer }) => {
             let mut reply = reply::with(StatusCode::CREATED, SDP, sdp);
             if let Ok(location) = HeaderValue::try_from(format!("{PATH}/{peer}")) {
@@ -87,11 +89,12 @@ pub(super) async fn open(app: &App, info: LinkInfo, request: Request<Incoming>) 
     }
 }
 
-async fn answer(app: &App, info: LinkInfo, request: Request<Incoming>) -> Result<Answer, Fault> {
+async fn answer(app: &App, from: From<'_>, mut request: Request<Incoming>) -> Result<Answer, Fault> {
     let Some(webrtc) = &app.webrtc else {
         return Err(Fault::new(Code::NotFound, "This hub does not offer WebRTC"));
     };
     app.hub.takes_clients()?;
+    let info = enter(app, from, &mut request, Some(Transport::WebRtc), Cookies::AwaitHello).await?;
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(SDP)) {

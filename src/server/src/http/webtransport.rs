@@ -1,13 +1,14 @@
 //! WebTransport beside the HTTP front: its UDP port, who may come in, and what negotiations say of it.
 
 use super::app::App;
-use super::caller;
+use super::credentials::{Cookies, Door, Seen};
 use super::metrics::Text;
 use super::origin::{Policy, host_of, is_loopback_name};
 use crate::config::Config;
 use crate::tls::Keys;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crosspoint_core::link::BoxFuture;
 use crosspoint_core::negotiate::Offer;
 use crosspoint_core::{LinkInfo, Transport};
 use crosspoint_hub::Hub;
@@ -35,6 +36,7 @@ impl WebTransport {
     pub(crate) async fn start(
         config: &Config,
         hub: &Arc<Hub>,
+        door: &Arc<Door>,
         socket: UdpSocket,
         http_port: u16,
         keys: Option<Arc<Keys>>,
@@ -54,7 +56,7 @@ impl WebTransport {
             },
             ..crosspoint_webtransport::Config::new(limits.frame_bytes_max, heartbeat)
         };
-        let gate = Arc::new(Pages { origins: Policy::new(config), http_port });
+        let gate = Arc::new(Pages { origins: Policy::new(config), door: door.clone(), http_port });
         let endpoint =
             Endpoint::start(socket, certificate(config, keys.clone()), bounds, gate, hub.acceptor()).await?;
         let (url, rollout_percent) = (settings.url.clone(), settings.rollout_percent);
@@ -98,11 +100,12 @@ fn address(host: Option<&str>, listens: SocketAddr) -> String {
 /// Lets in whom the hub's other ways in let in.
 struct Pages {
     origins: Policy,
+    door: Arc<Door>,
     http_port: u16,
 }
 
-impl Gate for Pages {
-    fn admit(&self, request: Request<'_>) -> Result<LinkInfo, Refusal> {
+impl Pages {
+    async fn enter(&self, request: Request<'_>) -> Result<LinkInfo, Refusal> {
         let mut headers = HeaderMap::new();
         for (name, value) in request.headers {
             // What can't be a header in HTTP/1 isn't looked for either.
@@ -116,11 +119,25 @@ impl Gate for Pages {
         };
         let standing = self.origins.webtransport(request.authority, self.http_port, origin.as_ref());
         let standing = standing.map_err(|_| Refusal::Forbidden)?;
-        Ok(LinkInfo {
-            remote: Some(request.remote.to_canonical()),
-            token: caller::token(&headers, &standing),
-            ..LinkInfo::default()
+        // No proxy that could be trusted stands before the UDP port.
+        headers.remove("x-forwarded-for");
+        if let Some(origin) = origin {
+            headers.insert(ORIGIN, origin);
+        }
+        let query = request.path.split_once('?').map(|(_, query)| query);
+        let (transport, cookies) = (Some(Transport::WebTransport), Cookies::Decide);
+        let seen =
+            Seen { headers: &headers, query, standing: &standing, peer: request.remote, transport, cookies };
+        self.door.enter(seen).await.map_err(|fault| match fault.retry_is_due() {
+            true => Refusal::Busy,
+            false => Refusal::Forbidden,
         })
+    }
+}
+
+impl Gate for Pages {
+    fn admit<'a>(&'a self, request: Request<'a>) -> BoxFuture<'a, Result<LinkInfo, Refusal>> {
+        Box::pin(self.enter(request))
     }
 }
 
