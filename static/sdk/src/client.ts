@@ -54,8 +54,7 @@ export class ClientImpl implements Client {
       renewed: () => this.rooms.forEach((room) => (room.joined = false)),
       rejoined: (name, data) => this.rooms.get(name)?.entered({ ...(data as JoinResult) }),
       rejoinFailed: (name, error) => {
-        this.rooms.get(name)?.left();
-        this.core.emitter.emit('error', error);
+        if (!this.rooms.get(name)?.expelled('refused', error)) this.core.emitter.emit('error', error);
       },
       lostFrames: (lost) => this.gap({ reason: 'session_lost', lost }),
     };
@@ -114,11 +113,16 @@ export class ClientImpl implements Client {
     if (!room) {
       const { core } = this;
       room = new RoomImpl(name, this.wire(name, {
-        call: (frame, timed, done) => core.call(frame, { timeoutMs: timed ? core.requestTimeoutMs : undefined, done }),
+        call: (frame, timed, done, failed) => core.call(frame, { timeoutMs: timed ? core.requestTimeoutMs : undefined, done, failed }),
         publish: (frame, keep) => this.publish(frame, keep),
         volatile: (frame) => this.fire(frame),
         position: () => core.driver.machine.position(name),
         report: (error) => core.report(error),
+        token: (source) => core.tokens.ask(source),
+        sleep: (ms) => core.sleep(ms),
+        patient: core.options.rateLimited !== 'fail',
+        block: (on) => core.outbox.block(name, on),
+        removed: (removed) => core.emitter.emit('removed', removed),
         near: (room) => new Near(core, room, () => this.calls, { send: (frame, signal) => this.carryBulk(frame, signal), bytesMax: () => this.bulkBytesMax }),
       }));
       this.rooms.set(name, room);
@@ -217,6 +221,7 @@ export class ClientImpl implements Client {
     const { core } = this;
     core.tokens.set(token);
     await core.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: core.requestTimeoutMs });
+    core.renewal.done();
   }
 
   close(): void {
@@ -259,8 +264,14 @@ export class ClientImpl implements Client {
     } else if (frame.type === 'hub:ended') {
       const { session, user, code } = record(frame.data) ?? {};
       this.core.emitter.emit('ended', { session: String(session), user: String(user), code: String(code) });
+    } else if (frame.type === 'hub:token_expiring') {
+      const expiresInMs = Number(record(frame.data)?.expires_in_ms) || 0;
+      this.core.renewal.expiring(expiresInMs);
+      this.core.emitter.emit('token_expiring', { expiresInMs });
     } else if (room !== undefined) {
-      this.rooms.get(room)?.take(frame);
+      const added = frame.type === 'hub:added';
+      (added ? this.room(room) : this.rooms.get(room))?.take(frame);
+      if (added) this.core.emitter.emit('added', { room });
     } else if (frame.type === 'hub:bulk') {
       this.bulk.wake();
     } else if (frame.request !== undefined) {

@@ -251,7 +251,7 @@ export class Connector {
     if (!elsewhere && (error.retry === 'never' || refused)) {
       this.over = true;
       this.pause();
-      this.hooks.ended(error);
+      this.hooks.ended(refused ? signedOut(error) : error);
       return;
     }
     // The browser may be wrong, so the first attempt after a loss is made all the same.
@@ -330,4 +330,12 @@ export class Connector {
       this.hooks.tried(candidate.transport, outcome, endedAt - startedAt);
     }
   }
+}
+
+/** No token that this client can have lets it in (any more). */
+function signedOut(error: CrosspointError): CrosspointError {
+  if (error.code === 'unauthorized') return error;
+  const final = new CrosspointError('unauthorized');
+  final.cause = error;
+  return final;
 }

@@ -19,6 +19,7 @@ import { queueFull, type Outbox } from './offline/outbox.js';
 import { Pending, type CallOptions } from './pending.js';
 import { Allowed } from './plan.js';
 import { Pace, Reputation } from './policy.js';
+import { Renewal } from './renewal.js';
 import { Reports } from './report.js';
 import { isCount, record, type Output } from './session/types.js';
 import type { Tie } from './tabs/tie.js';
@@ -29,9 +30,6 @@ import type { ClientEvents, Counters, Options, State } from './types.js';
 const RTT_EVERY_MS = 9_000;
 /** How long polls wait where there are no beats (ms). */
 const POLL_WAIT_MS = 20_000;
-/** A token is renewed so long before its end, or a tenth of its time, and never in quick succession (ms). */
-const RENEW_AHEAD_MS = 60_000;
-const RENEW_MIN_MS = 1_000;
 
 /** What the core tells the application's side. */
 export interface CoreHooks {
@@ -65,6 +63,7 @@ export class Core {
   readonly moves: Moves;
   readonly metrics: Metrics;
   readonly connector: Connector;
+  readonly renewal: Renewal;
   private readonly allowed: Allowed;
   private readonly reports: Reports;
   private takesReports = false;
@@ -77,7 +76,6 @@ export class Core {
   private ids = 0;
   private readonly prefix = randomPrefix();
   private cancelPing: (() => void) | null = null;
-  private cancelRenew: (() => void) | null = null;
   private previous: TransportName | null = null;
   private counted = { sent: 0, received: 0, acked: 0 };
   private wasLost = false;
@@ -107,6 +105,11 @@ export class Core {
     const connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.allowed = new Allowed(options.transports ?? families, options.ssePoll ?? 'auto');
     this.tokens = new Tokens(options.token, clock, connectTimeoutMs);
+    this.renewal = new Renewal(clock, this.tokens, {
+      isOn: () => this.state === 'connected' && tie?.leads !== false,
+      refresh: (token) => this.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: this.requestTimeoutMs }),
+      renewed: (token) => tie?.renewed(token),
+    });
     this.driver = new Driver(
       clock,
       { queue_max: this.queueMax, welcome_ms: connectTimeoutMs, again: (frame, user) => frame.type !== 'hub:signal' && (tie?.again(frame) ?? this.outbox.again(frame, user)) },
@@ -176,7 +179,7 @@ export class Core {
       reputation,
       options.autoUpgrade ?? true,
       (error) => this.cut(error),
-      () => this.renew(),
+      () => this.renewal.renew(),
     );
     this.connector.offline = pageNow().offline;
     this.unwatch = watchPage(page({
@@ -237,6 +240,13 @@ export class Core {
     const bytes = check(frame, this.frameBytesMax);
     if (frame.volatile === undefined) this.outbox.push(frame, bytes);
     else this.driver.input({ op: 'send', frame });
+  }
+
+  /** Resolves after so long, unless the client ends before. */
+  sleep(ms: number): Promise<void> {
+    const id = this.nextId();
+    const cancel = this.clock.after(ms, () => void this.pending.settle({ type: 'hub:reply', id }));
+    return this.pending.add<void>(id, {}).finally(cancel);
   }
 
   nextId(): string {
@@ -323,32 +333,10 @@ export class Core {
     // The machine has still to send what waits; the ping follows that.
     this.cancelPing?.();
     this.cancelPing = this.clock.after(0, () => this.ping());
-    this.renewInTime();
     // Last, for the application may close the client in any event.
     this.enter('connected');
+    this.renewal.arm();
     if (this.state === 'connected') this.emitter.emit('transport', { transport, previous, cause, ms: this.connectMs });
-  }
-
-  /** Gets a new token before the present one is over, so that the session need not end for it. */
-  private renewInTime(): void {
-    this.cancelRenew?.();
-    this.cancelRenew = null;
-    const goodFor = this.tokens.goodForMs();
-    if (goodFor === null || this.tie?.leads === false) return;
-    // One that is over already says that a clock is wrong: the hub's counts.
-    const wait = goodFor > 0 ? Math.max(RENEW_MIN_MS, goodFor - Math.min(RENEW_AHEAD_MS, goodFor / 10)) : RENEW_AHEAD_MS;
-    this.cancelRenew = this.clock.after(wait, () => {
-      // If it can't be had, the hub says when it is over, and all begins anew.
-      void this.renew()
-        .catch(() => {})
-        .then(() => this.state === 'connected' && this.renewInTime());
-    });
-  }
-
-  /** Gets a new token, and gives it to the hub. */
-  private async renew(): Promise<void> {
-    const token = await this.tokens.renew();
-    await this.call({ type: 'hub:refresh', data: { token } }, { timeoutMs: this.requestTimeoutMs });
   }
 
   private ping(): void {
@@ -369,7 +357,7 @@ export class Core {
   private lost(error: CrosspointError): void {
     this.wasLost = true;
     this.cancelPing?.();
-    this.cancelRenew?.();
+    this.renewal.stop();
     this.metrics.carriedBy(null);
     this.reports.stop();
     this.moves.disconnected();
@@ -418,7 +406,7 @@ export class Core {
     if (frame.type !== 'hub:reply' && frame.type !== 'hub:error') return false;
     if (frame.id === undefined) {
       this.emitter.emit('error', CrosspointError.from(frame.data));
-    } else if (frame.type === 'hub:reply' || !this.outbox.notJoined(frame)) {
+    } else if (frame.type === 'hub:reply' || !this.outbox.refused(frame)) {
       this.metrics.answered(frame.id);
       this.pending.settle(frame);
       this.outbox.answered(frame);
@@ -467,7 +455,7 @@ export class Core {
     this.connector.stop();
     this.driver.bye(false);
     this.cancelPing?.();
-    this.cancelRenew?.();
+    this.renewal.stop();
     this.beats.stop();
     this.metrics.carriedBy(null);
     this.reports.stop();

@@ -21,6 +21,8 @@ export interface CallOptions {
   onStatus?: StatusFn | undefined;
   /** Sees the reply's data at once. */
   done?: ((data: any) => void) | undefined;
+  /** Sees at once why there is none. */
+  failed?: ((error: CrosspointError) => void) | undefined;
 }
 
 /** Frames that wait for their reply. */
@@ -90,6 +92,7 @@ export class Pending {
     const call = this.take(id);
     if (!call) return;
     this.status(call, 'failed', error);
+    call.options.failed?.(error);
     call.reject(error);
   }
 

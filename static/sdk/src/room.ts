@@ -1,26 +1,39 @@
+import { CrosspointError } from './codes.js';
 import { Emitter } from './emitter.js';
+import { Entrance } from './entrance.js';
 import { frameOf, snapshot, type Frame } from './frame.js';
 import type { FaceName, Near } from './near.js';
+import { moderated, moderationOf } from './moderation.js';
 import type { Keep } from './offline/kept.js';
 import type { PublishImpl } from './publish.js';
 import type { Call } from './rtc/calls/types.js';
 import type { Files } from './rtc/files/types.js';
 import type { Peers } from './rtc/types.js';
-import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Publish, Room, RoomEvent } from './types.js';
+import { record } from './session/types.js';
+import type { Gap, HistoryOptions, JoinOptions, JoinResult, Member, Moderation, Publish, Removed, Room, RoomEvent } from './types.js';
 
 /** What a room needs of its client. */
 export interface Wire {
   /** Sends a frame that is answered; resolves with the answer's data, which `done` sees before any later frame is read.
-   * `timed`: gives up after the request timeout. */
-  call<T>(frame: Frame, timed: boolean, done?: (data: T) => void): Promise<T>;
+   * `timed`: gives up after the request timeout. `failed` sees as early why there is none. */
+  call<T>(frame: Frame, timed: boolean, done?: (data: T) => void, failed?: (error: CrosspointError) => void): Promise<T>;
   publish(frame: Frame, keep: Keep): PublishImpl;
   volatile(frame: Frame): void;
   position(room: string): string | null;
   report(error: unknown): void;
+  /** Asks a token function. */
+  token(source: () => string | Promise<string>): Promise<string>;
+  /** Rejects when the client is closed. */
+  sleep(ms: number): Promise<void>;
+  /** What is refused as too fast is tried again. */
+  patient: boolean;
+  /** What is published to the room waits. */
+  block(on: boolean): void;
+  removed(removed: Removed): void;
   near(room: RoomImpl): Near;
 }
 
-const HAPPENINGS = new Set(['presence', 'gap', 'join']);
+const HAPPENINGS = new Set(['presence', 'gap', 'join', 'removed', 'added', 'moderated']);
 
 interface PresenceData {
   join?: Member[];
@@ -30,16 +43,21 @@ interface PresenceData {
 
 export class RoomImpl implements Room {
   joined = false;
+  removed: Removed | null = null;
+  readonly moderation: Moderation;
   readonly members = new Map<string, Member>();
   options: JoinOptions = {};
   private near: Near | null = null;
   private readonly emitter: Emitter<Record<string, any>>;
+  private readonly entrance: Entrance;
 
   constructor(
     readonly name: string,
     private readonly wire: Wire,
   ) {
     this.emitter = new Emitter(wire.report);
+    this.entrance = new Entrance(name, wire, { entered: (result) => this.entered(result), left: () => this.left() });
+    this.moderation = moderationOf(name, (frame) => wire.call(frame, true));
   }
 
   get position(): string | null {
@@ -58,18 +76,13 @@ export class RoomImpl implements Room {
     return this.face('peers');
   }
 
-  async join(): Promise<JoinResult> {
-    const data = Object.fromEntries(Object.entries(this.options).filter(([, value]) => value !== undefined));
-    const frame = { type: 'hub:join', room: this.name, data };
-    try {
-      return await this.wire.call<JoinResult>(frame, false, (result) => this.entered(result));
-    } catch (error) {
-      this.left();
-      throw error;
-    }
+  async join(options?: JoinOptions): Promise<JoinResult> {
+    if (options) this.options = { ...this.options, ...options };
+    return this.entrance.join(this.options);
   }
 
   async leave(): Promise<void> {
+    this.entrance.cancel();
     await this.wire.call({ type: 'hub:leave', room: this.name }, false, () => this.left());
   }
 
@@ -115,6 +128,14 @@ export class RoomImpl implements Room {
       this.changed((frame.data ?? {}) as PresenceData);
     } else if (frame.type === 'hub:peers' || frame.type === 'hub:signal') {
       this.near?.take(frame);
+    } else if (frame.type === 'hub:removed') {
+      this.expelled(String(record(frame.data)?.reason), CrosspointError.from(frame.data, 'forbidden'));
+    } else if (frame.type === 'hub:added') {
+      this.entrance.cancel();
+      this.entered({ ...(frame.data as JoinResult) });
+      this.emitter.emit('added', frame.data);
+    } else if (frame.type === 'hub:moderated') {
+      this.emitter.emit('moderated', moderated(frame.data));
     } else if (!frame.type.startsWith('hub:')) {
       const event = this.eventOf(frame);
       if (!HAPPENINGS.has(frame.type)) this.emitter.emit(frame.type, event);
@@ -129,6 +150,7 @@ export class RoomImpl implements Room {
   /** The hub has this session in the room now. */
   entered(result: JoinResult): void {
     this.joined = true;
+    this.removed = null;
     if (result.members) this.replace(result.members);
     this.emitter.emit('join', result);
   }
@@ -138,6 +160,30 @@ export class RoomImpl implements Room {
     this.joined = false;
     this.members.clear();
     this.near?.left();
+  }
+
+  /** The session is in the room no longer, and not by its own wish. Returns whether it is on its way back. */
+  expelled(reason: string, error: CrosspointError): boolean {
+    const renewable = typeof this.options.token === 'function';
+    const limited = reason === 'refused' && error.code === 'rate_limited' && this.wire.patient;
+    const returning = limited || (renewable && (reason === 'token' || (reason === 'refused' && error.retry === 'refresh')));
+    const since = this.position;
+    this.left();
+    const tell = (removed: Removed) => {
+      this.removed = removed;
+      this.emitter.emit('removed', removed);
+      this.wire.removed(removed);
+    };
+    const removed = { room: this.name, reason, error, returning };
+    if (returning) {
+      void this.entrance.back(this.options, since).then((failure) => {
+        if (failure) tell({ ...removed, error: failure, returning: false });
+        // A room without history can't say what was missed.
+        else if (this.joined && since === null) this.gap({ room: this.name, reason: 'removed' });
+      });
+    }
+    tell(removed);
+    return returning;
   }
 
   private face(name: FaceName): any {

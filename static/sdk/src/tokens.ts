@@ -25,6 +25,11 @@ export class Tokens {
     return this.token;
   }
 
+  /** Another can be had: it comes from a function, and the hub has not refused too many in a row. */
+  get renewable(): boolean {
+    return typeof this.source === 'function' && this.refusals <= REFUSALS_MAX;
+  }
+
   /** How long the token is still good (ms), as far as it says so itself; `null` where it doesn't or no other can be had. */
   goodForMs(): number | null {
     if (typeof this.source !== 'function' || this.token === null) return null;
@@ -54,7 +59,7 @@ export class Tokens {
   refused(): boolean {
     this.refusals += 1;
     this.stale = true;
-    return typeof this.source === 'function' && this.refusals <= REFUSALS_MAX;
+    return this.renewable;
   }
 
   accepted(): void {
@@ -64,12 +69,17 @@ export class Tokens {
   async get(): Promise<string | null> {
     const { source } = this;
     if (typeof source !== 'function' || !this.stale) return this.token;
-    const token = await this.inTime(async () => source());
-    if (typeof token !== 'string') throw new CrosspointError('unauthorized', 'the token function returned no string', 'never');
     // An empty one is none.
-    this.token = token || null;
+    this.token = (await this.ask(source)) || null;
     this.stale = false;
     return this.token;
+  }
+
+  /** What a token function returns, in time. */
+  async ask(source: () => string | Promise<string>): Promise<string> {
+    const token: unknown = await this.inTime(async () => source());
+    if (typeof token !== 'string') throw new CrosspointError('unauthorized', 'the token function returned no string', 'never');
+    return token;
   }
 
   private inTime<T>(fn: () => Promise<T>): Promise<T> {

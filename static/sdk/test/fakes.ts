@@ -171,7 +171,20 @@ export function rig(options: Options = {}, answer: (body: any, headers: any) => 
     await clock.advance(1);
     return last();
   };
-  return { clock, links, asked, client, last, connected };
+  /** The link that says hello next, after whatever waits. */
+  const greeted = async () => {
+    const there = () => links.filter((link) => !link.closed && link.hello()).at(-1);
+    for (let i = 0; !there() && i < 400; i++) await clock.advance(100);
+    return there()!;
+  };
+  /** Lets time pass on links that live. */
+  const live = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 1_000) {
+      await clock.advance(Math.min(left, 1_000));
+      for (const link of links) if (link.hello()) link.frame({ type: 'hub:pong', data: {} });
+    }
+  };
+  return { clock, links, asked, client, last, connected, greeted, live };
 }
 
 export function offer(): Response {

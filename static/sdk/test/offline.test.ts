@@ -12,7 +12,10 @@ const sent = (link: FakeLink) => link.app().map(({ type, data }) => (type.starts
 
 /** A further link says hello; the hub begins a new session with it. */
 async function renewed({ links, clock }: Pick<ReturnType<typeof rig>, 'links' | 'clock'>, user: string): Promise<FakeLink> {
-  const link = links.filter((one) => !one.closed && one.hello()).at(-1)!;
+  const there = () => links.filter((one) => !one.closed && one.hello()).at(-1);
+  // It may be between two attempts.
+  for (let i = 0; !there() && i < 400; i++) await clock.advance(100);
+  const link = there()!;
   link.welcome({ session: `s${links.length}`, resumed: false, start: 1, user });
   await clock.advance(1);
   return link;

@@ -20,6 +20,8 @@ struct Room {
     options: Map<String, Value>,
     /// The id under which it is being joined again.
     rejoin: Option<String>,
+    /// The session was taken out of it: a new one stays out, and only the position is of use.
+    gone: bool,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +46,7 @@ impl Rooms {
         if let Some((name, room)) = self.rooms.iter_mut().find(|(_, r)| r.rejoin.as_deref() == Some(id)) {
             let name = name.clone();
             if reply.kind == "hub:error" {
-                self.rooms.remove(&name);
+                (room.rejoin, room.gone) = (None, true);
                 let fault = reply.parse::<Fault>().unwrap_or_else(|_| Code::Internal.into());
                 out.push_back(Output::RejoinFailed { room: name, code: fault.code });
                 return true;
@@ -61,9 +63,7 @@ impl Rooms {
         match (asked.kind.as_str(), reply.kind.as_str()) {
             ("hub:join", "hub:reply") => {
                 let options = asked.parse().ok().flatten().unwrap_or_default();
-                let mut room = Room { options, ..Room::default() };
-                room.joined(&reply.parse().unwrap_or_default());
-                self.rooms.insert(name, room);
+                self.enter(name, options, &reply.parse().unwrap_or_default());
             }
             ("hub:state", "hub:reply") => {
                 if let Some(room) = self.rooms.get_mut(&name) {
@@ -78,7 +78,14 @@ impl Rooms {
 
     /// A frame is handed to the application: positions move on.
     pub(super) fn observe(&mut self, frame: &Frame) {
-        let Some(room) = frame.room.as_ref().and_then(|r| self.rooms.get_mut(r)) else { return };
+        let Some(name) = &frame.room else { return };
+        if frame.kind == "hub:added" {
+            return self.added(name, &frame.parse().unwrap_or_default());
+        }
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        if frame.kind == "hub:removed" {
+            room.gone = true;
+        }
         let Some(epoch) = &room.epoch else { return };
         let position = match (frame.kind.as_str(), frame.offset, &frame.id) {
             ("hub:gap", ..) => position_of(&frame.parse().unwrap_or_default()),
@@ -92,10 +99,27 @@ impl Rooms {
         }
     }
 
+    fn enter(&mut self, name: String, options: Map<String, Value>, data: &Value) {
+        let mut room = Room { options, ..Room::default() };
+        room.joined(data);
+        self.rooms.insert(name, room);
+    }
+
+    /// A backend put the session there, which stays as it wanted to be.
+    fn added(&mut self, name: &str, data: &Value) {
+        let mut options = self.rooms.remove(name).map(|r| r.options).unwrap_or_default();
+        options.remove("history");
+        options.remove("since");
+        if data.get("members").is_some() {
+            options.insert("presence".into(), true.into());
+        }
+        self.enter(name.into(), options, data);
+    }
+
     /// The joins for a new session: they restore what the last one's replies had said.
     pub(super) fn rejoin(&mut self, mut next_id: impl FnMut() -> String) -> Vec<Frame> {
         let mut joins = vec![];
-        for (name, room) in &mut self.rooms {
+        for (name, room) in self.rooms.iter_mut().filter(|(_, r)| !r.gone) {
             let mut data = room.options.clone();
             data.remove("history");
             data.remove("since");
@@ -133,7 +157,7 @@ impl Room {
     /// The machine's own join was answered. Returns the gap to announce where the hub couldn't know of it.
     fn rejoined(&mut self, data: &Value) -> Option<Value> {
         let position = position_of(data);
-        self.rejoin = None;
+        (self.rejoin, self.gone) = (None, false);
         self.epoch = position.as_ref().map(|p| p.epoch.clone());
         let replay = self.replay.take();
         match data.get("recovered").and_then(Value::as_bool) {

@@ -253,7 +253,7 @@ fn positions_follow_gaps_and_failed_joins_leave() {
     let error = json!({"code": "forbidden", "message": "", "retry": "never"});
     d.frame(0, 2, json!({"type": "hub:error", "id": "hub~1", "data": error}));
     assert_eq!(d.out, [Output::RejoinFailed { room: "r".into(), code: Code::Forbidden }]);
-    assert_eq!(d.client.position("r"), None);
+    assert_eq!(d.client.position("r").as_deref(), Some("f.6.z"), "for a later join");
 }
 
 #[test]
@@ -378,4 +378,24 @@ fn who_did_not_read_judges_nobody() {
     d.input(4_499, Input::Unread { link: 1 });
     d.input(4_500, Input::Tick);
     assert_eq!((d.out.len(), d.client.deadline()), (0, 6_999));
+}
+
+#[test]
+fn a_room_that_the_hub_took_the_session_out_of_is_not_joined_again_and_its_position_is_known() {
+    let mut d = Driver::connected();
+    d.join("r", json!({"presence": true}), json!({"position": "e.3.c"}));
+    d.frame(0, 1, json!({"type": "hub:removed", "room": "r", "data": {"reason": "kicked", "code": "forbidden"}}));
+    assert!(matches!(&d.out[..], [Output::Event { frame }] if frame.kind == "hub:removed"));
+    assert_eq!(d.client.position("r").as_deref(), Some("e.3.c"));
+    assert_eq!(d.rejoin(), Value::Null);
+}
+
+#[test]
+fn a_room_that_a_backend_put_the_session_into_is_one_of_its_rooms() {
+    let mut d = Driver::connected();
+    let added = json!({"type": "hub:added", "room": "r", "data": {"room": "r", "position": "e.7.g", "members": []}});
+    d.frame(0, 1, added);
+    d.frame(0, 1, json!({"type": "m", "room": "r", "id": "h", "offset": 8}));
+    assert_eq!(d.client.position("r").as_deref(), Some("e.8.h"));
+    assert_eq!(d.rejoin(), json!({"presence": true, "since": "e.8.h"}));
 }

@@ -47,7 +47,7 @@ export function openOutbox(base: string, options: Options, queueMax: number, clo
     },
     joined: (room) => machine.room(room) !== null,
     hasHistory: (room) => machine.room(room)?.history === true,
-  });
+  }, options.rateLimited !== 'fail');
   void outbox.begin();
   return outbox;
 }

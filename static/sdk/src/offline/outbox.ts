@@ -1,9 +1,10 @@
 import type { Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
 import type { Frame } from '../frame.js';
-import { DEFAULT_CONFIG, record } from '../session/types.js';
+import { DEFAULT_CONFIG, isCount, record } from '../session/types.js';
 import type { StoredFrame } from '../types.js';
 import type { Keeper } from './keeper.js';
+import { Lanes } from './lanes.js';
 import { bySince, restored, stored, tooLate, type Bounds, type Keep, type Kept } from './kept.js';
 
 export interface OutboxHooks {
@@ -54,6 +55,7 @@ export class Outbox {
   private lastSince = 0;
   private made = 0;
   private cancelSweep: (() => void) | null = null;
+  private readonly lanes: Lanes;
 
   constructor(
     private readonly clock: Clock,
@@ -63,7 +65,14 @@ export class Outbox {
     /** Who the application says it is. */
     private probably: string | null,
     private readonly hooks: OutboxHooks,
-  ) {}
+    /** What is refused as too fast is sent again. */
+    patient = true,
+  ) {
+    this.lanes = new Lanes(clock, patient, (kept) => {
+      this.first([kept]);
+      this.pump();
+    });
+  }
 
   /** Finds what earlier pages of the user left, before the hub has named them. */
   async begin(): Promise<void> {
@@ -150,16 +159,25 @@ export class Outbox {
     return false;
   }
 
-  /** An earlier page's publish was refused because this one has not joined the room: it waits for that. */
-  notJoined({ id, data }: Frame): boolean {
+  /** A publish or message was refused. `true`: it waits, and will be sent again. */
+  refused({ id, data }: Frame): boolean {
     const kept = this.kept.get(id ?? '');
-    if (!kept?.restored || record(data)?.code !== 'not_joined') return false;
+    const { code, retry_after_ms: after } = record(data) ?? {};
+    if (!kept) return false;
+    if (code === 'not_joined' && this.lanes.isBlocked(kept)) this.lanes.add(kept);
+    // An earlier page's was sent before this one has joined the room.
+    else if (code === 'not_joined' && kept.restored) this.hold(kept);
+    else if (code !== 'rate_limited' || !this.lanes.limited(kept, isCount(after) ? after : undefined)) return false;
     this.due.delete(kept.id);
     kept.given = false;
-    this.hold(kept);
     this.hooks.queued(kept.id);
     this.pump();
     return true;
+  }
+
+  /** The session is on its way (back) into the room: what is published there waits, until that is over. */
+  block(room: string, on: boolean): void {
+    this.lanes.block(room, on);
   }
 
   /** A reply or an error came. */
@@ -216,6 +234,7 @@ export class Outbox {
     this.cancelSweep?.();
     this.cancelSweep = null;
     this.waiting = [];
+    this.lanes.close();
     const stays = this.keeper?.lasting ? [...this.kept.values()].filter(({ lasting }) => lasting).map(({ id }) => id) : [];
     void this.keeper?.close();
     return stays;
@@ -250,6 +269,12 @@ export class Outbox {
     const late = kept && this.tooLate(kept);
     if (late) {
       this.fail(kept, late);
+      return true;
+    }
+    if (kept && this.lanes.holds(kept)) {
+      this.waiting.shift();
+      this.lanes.add(kept);
+      this.hooks.queued(kept.id);
       return true;
     }
     if (kept && room !== undefined && this.held.has(room)) {
@@ -337,6 +362,7 @@ export class Outbox {
     if (!this.kept.delete(kept.id)) return;
     this.keptBytes -= kept.bytes;
     this.keeper?.remove(kept.id);
+    this.lanes.remove(kept);
   }
 
   private fail(kept: Kept, error: CrosspointError): void {
@@ -356,6 +382,7 @@ export class Outbox {
 
   private park(kept: Kept): void {
     this.parked.push(kept);
+    this.lanes.remove(kept);
     this.hooks.queued(kept.id);
   }
 

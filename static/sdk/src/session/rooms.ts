@@ -15,6 +15,8 @@ interface Room {
   options: Data;
   /** The id under which it is being joined again. */
   rejoin: string | null;
+  /** The session was taken out of it: a new one stays out, and only the position is of use. */
+  gone: boolean;
 }
 
 /** The rooms a client is in, as far as the hub's replies say, and how far it has come in each. */
@@ -37,9 +39,7 @@ export class Rooms {
     if (!asked || name === undefined) return false;
     const good = reply.type === 'hub:reply';
     if (asked.type === 'hub:join' && good) {
-      const room: Room = { position: null, replay: null, epoch: null, options: { ...record(asked.data) }, rejoin: null };
-      answerJoin(room, record(reply.data) ?? {});
-      this.rooms.set(name, room);
+      this.enter(name, { ...record(asked.data) }, record(reply.data) ?? {});
     } else if (asked.type === 'hub:state' && good) {
       const room = this.rooms.get(name);
       if (room) room.options.state = asked.data ?? null;
@@ -51,7 +51,10 @@ export class Rooms {
 
   /** A frame is handed to the application: positions move on. */
   observe({ type, room: name, data, offset, id }: Frame): void {
-    const room = name === undefined ? undefined : this.rooms.get(name);
+    if (name === undefined) return;
+    const room = this.rooms.get(name);
+    if (type === 'hub:added') return this.added(name, room, record(data) ?? {});
+    if (room && type === 'hub:removed') room.gone = true;
     if (!room || room.epoch === null) return;
     let position: Position | null = null;
     if (type === 'hub:gap') position = parsePosition(record(data)?.position);
@@ -64,7 +67,7 @@ export class Rooms {
 
   /** The joins for a new session: they restore what the last one's replies had said. */
   rejoin(nextId: () => string): Frame[] {
-    const sorted = [...this.rooms].sort(([a], [b]) => (a < b ? -1 : 1));
+    const sorted = [...this.rooms].filter(([, { gone }]) => !gone).sort(([a], [b]) => (a < b ? -1 : 1));
     return sorted.map(([name, room]) => {
       const { history: _, since: __, ...data } = room.options;
       const since = room.position ?? room.replay;
@@ -76,7 +79,7 @@ export class Rooms {
 
   room(name: string): { history: boolean } | null {
     const room = this.rooms.get(name);
-    return room ? { history: room.epoch !== null } : null;
+    return room && !room.gone ? { history: room.epoch !== null } : null;
   }
 
   position(name: string): string | null {
@@ -84,9 +87,22 @@ export class Rooms {
     return position ? formatPosition(position) : null;
   }
 
+  private enter(name: string, options: Data, data: Data): void {
+    const room: Room = { position: null, replay: null, epoch: null, options, rejoin: null, gone: false };
+    answerJoin(room, data);
+    this.rooms.set(name, room);
+  }
+
+  /** A backend put the session there, which stays as it wanted to be. */
+  private added(name: string, room: Room | undefined, data: Data): void {
+    const { history: _, since: __, ...options } = room?.options ?? {};
+    this.enter(name, data.members === undefined ? options : { ...options, presence: true }, data);
+  }
+
   private rejoined(name: string, room: Room, reply: Frame, out: Output[]): void {
     if (reply.type === 'hub:error') {
-      this.rooms.delete(name);
+      room.rejoin = null;
+      room.gone = true;
       const code = record(reply.data)?.code;
       out.push({ op: 'rejoin_failed', room: name, code: typeof code === 'string' ? code : 'internal' });
       return;
@@ -112,6 +128,7 @@ function answerRejoin(room: Room, data: Data): Data | null {
   const position = parsePosition(data.position);
   const { replay } = room;
   room.rejoin = null;
+  room.gone = false;
   room.epoch = position?.epoch ?? null;
   room.replay = null;
   // The hub says what it can't recover.

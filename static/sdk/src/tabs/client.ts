@@ -107,9 +107,9 @@ export class SharedClient extends ClientImpl {
     const now = () => (seated ??= this.seats?.wire(room, wire) ?? null);
     return {
       ...wire,
-      call: (frame, timed, done) => {
+      call: (frame, timed, done, failed) => {
         const goes = this.isSettled || (frame.type !== 'hub:join' && frame.type !== 'hub:leave');
-        const call = () => (now() ?? wire).call(frame, timed, done);
+        const call = () => (now() ?? wire).call(frame, timed, done, failed);
         return goes ? call() : this.loaded.then(call);
       },
       publish: (frame, keep) => {

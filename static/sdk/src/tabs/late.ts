@@ -44,6 +44,10 @@ export class Late implements Tie {
     return this.tie?.again(frame) ?? null;
   }
 
+  renewed(token: string): void {
+    this.tie?.renewed(token);
+  }
+
   leave(): boolean {
     return this.tie?.leave() ?? false;
   }

@@ -10,6 +10,7 @@ export interface JoinData {
   history?: number;
   presence?: boolean;
   state?: unknown;
+  token?: string;
 }
 
 /** What one tab sees of a room that the session is in. */

@@ -3,7 +3,8 @@ import { CrosspointError } from '../codes.js';
 import type { Core } from '../core.js';
 import type { Frame } from '../frame.js';
 import type { RoomImpl, Wire } from '../room.js';
-import type { Position } from '../session/position.js';
+import { parsePosition, type Position } from '../session/position.js';
+import { record } from '../session/types.js';
 import type { JoinResult } from '../types.js';
 import { enter, type Ask, type Entered } from './entering.js';
 import { Seat, type JoinData } from './seat.js';
@@ -38,23 +39,27 @@ export interface SeatHooks {
 export class Seats {
   private readonly seats = new Map<string, Seat>();
   private readonly joinings = new Map<string, Joining>();
+  /** How far the tab had come in rooms that the session was taken out of. */
+  private readonly removed = new Map<string, string>();
 
   constructor(private readonly hooks: SeatHooks) {}
 
   wire(room: string, wire: Wire): Wire {
     return {
       ...wire,
-      call: <T>(frame: Frame, timed: boolean, done: (data: T) => void = () => {}) => {
+      call: <T>(frame: Frame, timed: boolean, done: (data: T) => void = () => {}, failed?: (error: CrosspointError) => void) => {
         if (frame.type === 'hub:join') return this.join(frame, done as (result: JoinResult) => void) as Promise<T>;
         if (frame.type === 'hub:leave') return this.leave(frame, done as (data: unknown) => void) as Promise<T>;
-        return wire.call<T>(frame, timed, done);
+        return wire.call<T>(frame, timed, done, failed);
       },
-      position: () => this.seats.get(room)?.text ?? null,
+      position: () => this.seats.get(room)?.text ?? this.removed.get(room) ?? null,
     };
   }
 
   /** Whether this tab's application is to see a frame of a room. */
   takes(frame: Frame): boolean {
+    if (frame.type === 'hub:added') this.added(frame);
+    else if (frame.type === 'hub:removed' && this.seats.has(frame.room!)) return this.rejoinFailed(frame.room!);
     return this.seats.get(frame.room!)?.takes(frame) === true && !this.hooks.isMuted(frame);
   }
 
@@ -74,7 +79,7 @@ export class Seats {
     if (op.op === 'enter' && op.tab === shared.me) {
       const joining = this.joinings.get(op.id);
       if (!joining) return;
-      this.seats.set(op.room, joining.seat);
+      this.sit(op.room, joining.seat);
       if (!core().pending.has(op.id)) return;
       const { joining: by = null } = shared.shares.table.rooms.get(op.room) ?? {};
       if (by === op.id) return;
@@ -98,8 +103,25 @@ export class Seats {
     if (!good && seat?.isIn && seat.id !== id) this.comeBack(seat);
   }
 
-  rejoinFailed(room: string): void {
+  /** The session is out of the room. */
+  rejoinFailed(room: string): true {
+    const at = this.seats.get(room)?.text ?? null;
+    if (at !== null) this.removed.set(room, at);
     this.seats.delete(room);
+    return true;
+  }
+
+  /** A backend put the session into a room: all tabs are there. */
+  private added({ room, data }: Frame): void {
+    const { position, members } = record(data) ?? {};
+    const seat = new Seat(room!, '', { ...this.seats.get(room!)?.data, ...(members !== undefined && { presence: true }) });
+    seat.open(parsePosition(position));
+    this.sit(room!, seat);
+  }
+
+  private sit(room: string, seat: Seat): void {
+    this.removed.delete(room);
+    this.seats.set(room, seat);
   }
 
   /** The tab had missed what the others saw: it goes on where it was, as far as history allows. */
@@ -143,6 +165,7 @@ export class Seats {
     }
     const op: ShareOp = { op: 'enter', tab: shared.me, room, id, presence: data.presence === true };
     if (data.state !== undefined) op.state = data.state;
+    if (data.token !== undefined) op.token = data.token;
     shared.want(op);
   }
 

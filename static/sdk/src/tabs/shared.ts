@@ -141,6 +141,10 @@ export class Shared implements Tie, Gate {
     return again;
   }
 
+  renewed(token: string): void {
+    this.want({ op: 'token', token });
+  }
+
   leave(): boolean {
     const { group } = this;
     this.left = true;
@@ -300,7 +304,7 @@ export class Shared implements Tie, Gate {
     if (share) {
       shares.apply(share);
       if (share.op === 'allow') core.allow(share.transports);
-      else if (share.op === 'token') core.tokens.set(share.token);
+      else if (share.op === 'token') this.token(share.token);
       else this.hooks.shared(share);
       // Where others stay, the hub is not asked.
       const answered = share.op === 'exit' || share.op === 'drop';
@@ -321,6 +325,11 @@ export class Shared implements Tie, Gate {
     }
     if (hook) this.said(hook[0], hook[1].map(unpack));
     return taken;
+  }
+
+  private token(token: string): void {
+    this.core.tokens.set(token);
+    this.core.renewal.done();
   }
 
   private feed(now: number, input: Input): boolean {
@@ -401,7 +410,7 @@ export class Shared implements Tie, Gate {
     this.greeted = Math.max(0, ...state.links.next.map(([id]) => id));
     core.driver.lastWelcome = welcome;
     if (table.allowed) core.allow(table.allowed);
-    if (table.token !== null) core.tokens.set(table.token);
+    if (table.token !== null) this.token(table.token);
     const link = machine.link ?? 0;
     const session = machine.session;
     if (session !== null) {

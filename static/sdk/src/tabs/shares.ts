@@ -6,7 +6,7 @@ import { record } from '../session/types.js';
 export type ShareOp =
   | { op: 'come'; tab: string }
   | { op: 'gone'; tab: string }
-  | { op: 'enter'; tab: string; room: string; id: string; presence: boolean; state?: unknown }
+  | { op: 'enter'; tab: string; room: string; id: string; presence: boolean; state?: unknown; token?: string }
   | { op: 'exit'; tab: string; room: string; id: string }
   | { op: 'handle'; tab: string; type: string; on: boolean }
   /** A service that it acts for, or a session that it watches. */
@@ -106,6 +106,7 @@ export class Shares {
       requests.set(request, handlers.get(frame.type)?.[0] ?? leader);
       if (requests.size > REQUESTS_MAX) requests.delete(requests.keys().next().value!);
     }
+    if (frame.room !== undefined) this.moved(frame.room, frame);
     if (id === undefined || (frame.type !== 'hub:reply' && frame.type !== 'hub:error')) return null;
     given.delete(id);
     for (const [room, shared] of rooms) {
@@ -116,6 +117,15 @@ export class Shares {
       return { room, id, good };
     }
     return null;
+  }
+
+  /** The hub takes the session out of a room, or puts it into one. A join that is under way has the last word. */
+  private moved(room: string, { type, data }: Frame): void {
+    const { tabs, rooms } = this.table;
+    const known = rooms.get(room);
+    const presence = record(data)?.members !== undefined || known?.presence === true;
+    if (type === 'hub:removed' && known?.joining === null) rooms.delete(room);
+    else if (type === 'hub:added') rooms.set(room, { tabs: [...tabs], joining: known?.joining ?? null, presence });
   }
 
   /** A new session acts for no service, and watches nobody. */
@@ -155,9 +165,9 @@ export class Shares {
   }
 
   private planEnter(op: ShareOp & { op: 'enter' }, position: (room: string) => string | null): Frame[] {
-    const { room, id, presence, state } = op;
+    const { room, id, presence, state, token } = op;
     const shared = this.table.rooms.get(room);
-    const data: Record<string, unknown> = presence ? { presence } : {};
+    const data: Record<string, unknown> = { ...(presence && { presence }), ...(token !== undefined && { token }) };
     if (!shared) {
       if (state !== undefined) data.state = state;
       return [{ type: 'hub:join', room, id, data }];

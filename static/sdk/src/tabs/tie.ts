@@ -17,6 +17,8 @@ export interface Tie {
   bind(core: Core, connector: Connector): void;
   /** Whether a new session begins with this frame, which the last one left unanswered; `null`: as without tabs. */
   again(frame: Frame): boolean | null;
+  /** The hub has taken a new token. */
+  renewed(token: string): void;
   /** This tab leaves the others. `false`: there are none, the session ends with it. */
   leave(): boolean;
 }
