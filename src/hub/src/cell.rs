@@ -1,5 +1,6 @@
 //! One session in the hub: core's state machine behind a lock, with what the hub knows about its client.
 
+use crate::backend::Denied;
 use crate::bulk::Receiver;
 use crate::clock::unix_ms;
 use crate::rates::{Entry, Spent};
@@ -7,7 +8,7 @@ use crate::room::Room;
 use crate::wheel::Timers;
 use crosspoint_core::report::Way;
 use crosspoint_core::session::{Action, LinkId, Session};
-use crosspoint_core::{Frame, Grant, Limits, LinkSender, SharedFrame, Transport};
+use crosspoint_core::{Cap, Frame, Grant, Limits, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -83,6 +84,8 @@ pub(crate) struct Joined {
     pub(crate) room: Arc<Room>,
     /// Whether it counts as present.
     pub(crate) present: bool,
+    /// What the join hook doesn't let it do here.
+    pub(crate) denied: Denied,
 }
 
 /// A session's rooms by name; a sorted list, because most sessions are in one or two.
@@ -193,6 +196,11 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl State {
+    /// Whether it may do this in the room: the grant allows it, and the join hook didn't take it away.
+    pub(crate) fn may(&self, cap: Cap, room: &str) -> bool {
+        self.grant.may(cap, room) && !self.rooms.get(room).is_some_and(|joined| joined.denied.has(cap))
+    }
+
     /// What its senders have to know.
     pub(crate) fn receiver(&mut self) -> &mut Receiver {
         self.receiver.get_or_insert_default()

@@ -1,6 +1,7 @@
 //! What engines hand to this node.
 
 use crate::engine::{Change, Feed};
+use crate::hooks::{HookPoint, Notification};
 use crate::hub::Hub;
 use crate::turn;
 use crosspoint_core::SharedFrame;
@@ -12,6 +13,12 @@ pub(crate) struct HubFeed(pub(crate) Weak<Hub>);
 impl Feed for HubFeed {
     fn event(&self, event: Arc<Event>) {
         let Some(hub) = self.0.upgrade() else { return };
+        if event.offset > 0
+            && let Some(hooks) = hub.hooks.get()
+            && hub.namespaces.of(&event.room).asks(HookPoint::Message)
+        {
+            hooks.notify(Notification::MessageStored(event.clone()));
+        }
         let room = hub.rooms.read().get(&event.room).cloned();
         if let Some(room) = room
             && room.queue(event)
@@ -22,6 +29,12 @@ impl Feed for HubFeed {
 
     fn presence(&self, room: &str, change: Change) {
         let Some(hub) = self.0.upgrade() else { return };
+        if let Some(hooks) = hub.hooks.get()
+            && hub.namespaces.of(room).asks(HookPoint::Member)
+            && let Some(notification) = of_member(room, &change)
+        {
+            hooks.notify(notification);
+        }
         let room = hub.rooms.read().get(room).cloned();
         if let Some(room) = room
             && room.changed(change)
@@ -46,5 +59,17 @@ impl Feed for HubFeed {
         if let Some(hub) = self.0.upgrade() {
             hub.end_turn();
         }
+    }
+}
+
+/// What a backend is told of the change, if anything.
+fn of_member(room: &str, change: &Change) -> Option<Notification> {
+    let room = room.into();
+    match change {
+        Change::Join(member) => Some(Notification::MemberJoined { room, member: member.clone() }),
+        Change::Leave { user, reason } => {
+            Some(Notification::MemberLeft { room, user: user.clone(), reason: reason.clone() })
+        }
+        Change::Update(_) => None,
     }
 }

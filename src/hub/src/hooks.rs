@@ -188,15 +188,4 @@ impl Hub {
         // A second one is ignored, as said.
         let _ = self.hooks.set(hooks);
     }
-
-    /// Whoever is to be asked. A namespace that has a hook, in a hub that has none, lets nobody in.
-    pub(crate) fn backend(&self) -> Result<&Arc<dyn Hooks>, Fault> {
-        self.hooks.get().ok_or_else(|| Fault::new(Code::Unavailable, "There is no backend to ask"))
-    }
-
-    pub(crate) fn notify(&self, notification: impl FnOnce() -> Notification) {
-        if let Some(hooks) = self.hooks.get() {
-            hooks.notify(notification());
-        }
-    }
 }

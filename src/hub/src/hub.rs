@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::{HubConfig, Namespace, Namespaces};
 use crate::drain::Draining;
 use crate::engine::{Engine, HistoryFrom, HistoryQuery};
-use crate::hooks::Hooks;
+use crate::hooks::{HookPoint, Hooks};
 use crate::ice::IceSource;
 use crate::link::HubLink;
 use crate::offers::Offers;
@@ -180,6 +180,7 @@ impl Hub {
         let name: Arc<str> = name.into();
         let mut room = Room::new(name.clone(), self.namespaces.of(&name).clone());
         room.spent = self.rates.room(&room.namespace.prefix);
+        room.hooks = self.told(&room.namespace, HookPoint::Room).cloned();
         let room = Arc::new(room);
         rooms.insert(name.clone(), room.clone());
         self.engine.subscribe(&name);
@@ -327,6 +328,7 @@ impl Hub {
         services.iter().for_each(|s| self.detach(s, cell));
         self.fail_requests_to(cell);
         self.tell_watchers(cell, fault.code);
+        self.tell_end(cell, fault.code);
     }
 
     fn leave_later(&self, room: &Arc<Room>, cell: &Arc<Cell>, reason: &'static str) {

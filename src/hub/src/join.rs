@@ -1,6 +1,7 @@
 //! Joining, leaving, presence and history: what a session does with rooms beside publishing.
 
 use crate::act::{parse, reply, room_of};
+use crate::backend::Denied;
 use crate::cell::{Cell, Joined, State};
 use crate::engine::{HistoryFrom, HistoryPage, HistoryQuery, Member, Presence};
 use crate::hub::{Hub, gap};
@@ -72,7 +73,8 @@ impl Hub {
         let since = data.since.as_deref().map(position).transpose()?;
         self.check_state(data.state.as_deref())?;
         self.one_room_more(cell, name)?;
-        let (room, read) = self.enter_room(cell, name, data.presence)?;
+        let denied = self.ask_to_join(cell, name, data.state.as_ref()).await?;
+        let (room, read) = self.enter_room(cell, name, data.presence, denied)?;
         let mut page = None;
         if room.has_history() {
             let max = self.limits.history_page_max;
@@ -104,6 +106,7 @@ impl Hub {
         cell: &Arc<Cell>,
         name: &str,
         presence: bool,
+        denied: Denied,
     ) -> Result<(Arc<Room>, Option<ReadId>), Fault> {
         loop {
             let before = self.may_enter(&cell.state.lock(), name)?;
@@ -123,7 +126,7 @@ impl Hub {
             let waits = room.has_history() || before.is_none();
             let read = waits.then(|| state.core.begin_join(room.name.clone()));
             let present = before.as_ref().is_some_and(|j| j.present);
-            state.rooms.insert(Joined { room: room.clone(), present });
+            state.rooms.insert(Joined { room: room.clone(), present, denied });
             drop(state);
             if before.is_some() {
                 room.watch(&cell.name, presence);

@@ -13,6 +13,7 @@ mod act;
 mod admission;
 mod api;
 mod auth;
+mod backend;
 mod bulk;
 mod cell;
 mod clock;

@@ -2,36 +2,56 @@
 
 use crate::act::{Asked, Step, error, reply};
 use crate::cell::Cell;
+use crate::config::Namespace;
 use crate::engine::{Answer, Published};
+use crate::hooks::HookPoint;
 use crate::hub::{Hub, random_id};
 use crosspoint_core::frame::From;
 use crosspoint_core::wire::Draft;
-use crosspoint_core::{Code, Fault, Frame};
+use crosspoint_core::{Cap, Code, Fault, Frame};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Hub {
     pub(crate) fn publish_from(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
         let Some(name) = frame.room.as_deref() else { return Step::Done };
-        let allowed = {
-            let state = cell.state.lock();
-            match state.rooms.get(name) {
-                _ if !state.grant.may_publish(name) => {
-                    Err(Fault::new(Code::Forbidden, format!("The grant does not allow publishing to {name}")))
-                }
-                Some(joined) => Ok((joined.room.name.clone(), joined.room.namespace.clone())),
-                None if state.grant.publish_unjoined => Ok((name.into(), self.namespaces.of(name).clone())),
-                None => Err(Fault::new(Code::NotJoined, format!("Join the room {name} first"))),
+        match self.may_publish(cell, name) {
+            Ok((room, namespace)) if namespace.asks(HookPoint::Publish) => {
+                self.ask_to_publish(cell, frame, room, namespace)
             }
-        };
-        let (room, namespace) = match allowed {
-            Ok(allowed) => allowed,
-            Err(fault) if frame.volatile.is_some() => {
-                tracing::trace!(code = %fault.code, "a volatile publish was refused");
-                return Step::Done;
+            Ok((room, namespace)) => self.publish_now(cell, frame, room, namespace),
+            Err(fault) => self.refuse_publish(cell, &frame, fault),
+        }
+    }
+
+    /// The room as it is held, if the session may publish there now.
+    pub(crate) fn may_publish(&self, cell: &Cell, name: &str) -> Result<(Arc<str>, Arc<Namespace>), Fault> {
+        let state = cell.state.lock();
+        match state.rooms.get(name) {
+            _ if !state.may(Cap::Publish, name) => {
+                Err(Fault::new(Code::Forbidden, format!("The grant does not allow publishing to {name}")))
             }
-            Err(fault) => return self.fail(cell, &Asked::of(&frame), fault),
-        };
+            Some(joined) => Ok((joined.room.name.clone(), joined.room.namespace.clone())),
+            None if state.grant.publish_unjoined => Ok((name.into(), self.namespaces.of(name).clone())),
+            None => Err(Fault::new(Code::NotJoined, format!("Join the room {name} first"))),
+        }
+    }
+
+    pub(crate) fn refuse_publish(self: &Arc<Hub>, cell: &Arc<Cell>, frame: &Frame, fault: Fault) -> Step {
+        if frame.volatile.is_some() {
+            tracing::trace!(code = %fault.code, "a volatile publish was refused");
+            return Step::Done;
+        }
+        self.fail(cell, &Asked::of(frame), fault)
+    }
+
+    pub(crate) fn publish_now(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        frame: Frame,
+        room: Arc<str>,
+        namespace: Arc<Namespace>,
+    ) -> Step {
         let from = self.publisher(cell, &frame);
         let wants_reply = frame.volatile.is_none();
         let asked = Asked::of(&frame);

@@ -52,7 +52,7 @@ enum Known {
 
 /// What a request came to.
 #[derive(Clone)]
-enum Outcome {
+pub(crate) enum Outcome {
     Data(Option<Raw>, Option<Bytes>),
     Error(AnswerError),
     Fault(Fault),
@@ -168,6 +168,9 @@ impl Hub {
             );
         }
         let to = frame.to.clone().unwrap_or_default();
+        if self.backend_answers(&to) {
+            return self.request_backend(cell, frame, to);
+        }
         let message = |request: Option<&str>| {
             let mut message = Frame::new(frame.kind.clone());
             message.data = frame.data.clone();
@@ -185,7 +188,7 @@ impl Hub {
             Some(("session", name)) => self.session(name),
             Some(("service", name)) => self.serving(name, &cell.name),
             _ => {
-                let text = "`to` is user:…, session:… or service:…";
+                let text = "`to` is user:…, session:…, service:… or, where there is one, backend";
                 return self.fail(cell, &Asked::of(&frame), Fault::new(Code::BadRequest, text));
             }
         };
@@ -269,6 +272,30 @@ impl Hub {
         timeout_ms: Option<u64>,
         message: impl FnOnce(&str) -> SharedFrame,
     ) -> Step {
+        let name = target.as_ref().map(|target| target.name.clone());
+        let request = match self.begin_request(cell, id, name, service, timeout_ms) {
+            Ok(request) => request,
+            Err(step) => return step,
+        };
+        let Some(target) = target else { return Step::Done };
+        turn::events_first(self, &target);
+        self.send_to(&target, message(&request));
+        if target.state.lock().torn_down {
+            // It may have ended before it was asked.
+            self.fail_requests_to(&target);
+        }
+        Step::Done
+    }
+
+    /// Notes a request, unless there can be none, or was one with this id.
+    pub(crate) fn begin_request(
+        self: &Arc<Hub>,
+        cell: &Arc<Cell>,
+        id: &str,
+        target: Option<Arc<str>>,
+        service: bool,
+        timeout_ms: Option<u64>,
+    ) -> Result<Arc<str>, Step> {
         let key: Key = (cell.user.clone(), id.into());
         let now = self.clock.now();
         let mut table = self.requests.0.lock();
@@ -278,7 +305,7 @@ impl Hub {
                 let frame = outcome.frame(id);
                 drop(table);
                 self.send_to(cell, frame);
-                return Step::Done;
+                return Err(Step::Done);
             }
             Some(Known::UnderWay(request)) => {
                 let request = request.clone();
@@ -288,40 +315,34 @@ impl Hub {
                     change_requests(&before, -1);
                     change_requests(cell, 1);
                 }
-                return Step::Done;
+                return Err(Step::Done);
             }
             None => {}
         }
         let asked = Asked::id(id);
         let Some(target) = target else {
             drop(table);
-            return self.fail(cell, &asked, Fault::new(Code::NotFound, "Nobody is there to answer"));
+            return Err(self.fail(cell, &asked, Fault::new(Code::NotFound, "Nobody is there to answer")));
         };
         if cell.state.lock().requests >= self.limits.requests_max {
             drop(table);
             let text = format!("{} requests wait for answers already", self.limits.requests_max);
-            return self.fail(cell, &asked, Fault::new(Code::RateLimited, text));
+            return Err(self.fail(cell, &asked, Fault::new(Code::RateLimited, text)));
         }
         drop(table);
         if let Err(fault) = self.one_request_more(cell) {
-            return self.fail(cell, &asked, fault);
+            return Err(self.fail(cell, &asked, fault));
         }
         let mut table = self.requests.0.lock();
         let request: Arc<str> = random_id().into();
-        let entry = Request { asker: cell.clone(), key, target: target.name.clone(), service };
+        let entry = Request { asker: cell.clone(), key, target, service };
         table.begin(request.clone(), entry);
         drop(table);
         change_requests(cell, 1);
         self.stats.requests.fetch_add(1, Ordering::Relaxed);
-        turn::events_first(self, &target);
-        self.send_to(&target, message(&request));
         let wait = timeout_ms.unwrap_or(self.limits.request_ms).min(self.limits.request_ms_max);
-        self.timers.set(now + wait, Timer::Request(request));
-        if target.state.lock().torn_down {
-            // It may have ended before it was asked.
-            self.fail_requests_to(&target);
-        }
-        Step::Done
+        self.timers.set(now + wait, Timer::Request(request.clone()));
+        Ok(request)
     }
 
     pub(crate) fn answer(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) {
@@ -344,7 +365,7 @@ impl Hub {
     }
 
     /// Answers a request; `by` must be the session it was given to. `false`: it is not under way (any more).
-    fn close_request(self: &Arc<Hub>, request: &str, by: Option<&str>, outcome: Outcome) -> bool {
+    pub(crate) fn close_request(self: &Arc<Hub>, request: &str, by: Option<&str>, outcome: Outcome) -> bool {
         let mut table = self.requests.0.lock();
         let Some(r) = table.take(request, by) else { return false };
         let frame = outcome.frame(&r.key.1);

@@ -3,6 +3,7 @@
 use crate::cell::Cell;
 use crate::config::Namespace;
 use crate::engine::{Change, Member};
+use crate::hooks::{Hooks, Notification};
 use crate::peers::Roster;
 use crate::rates::RoomSpent;
 use crosspoint_core::wire::Event;
@@ -25,6 +26,8 @@ pub(crate) struct Room {
     pub(crate) roster: Roster,
     /// What its members used up of its rates, if it has any.
     pub(crate) spent: Option<Box<RoomSpent>>,
+    /// Who is told when it is occupied and vacated.
+    pub(crate) hooks: Option<Arc<dyn Hooks>>,
 }
 
 #[derive(Default)]
@@ -71,6 +74,7 @@ impl Room {
             news: Mutex::default(),
             roster: Roster::default(),
             spent: None,
+            hooks: None,
         }
     }
 
@@ -126,6 +130,9 @@ impl Room {
         }
         if !m.index.contains_key(&cell.name) {
             let at = m.list.len();
+            if let Some(hooks) = self.hooks.as_ref().filter(|_| at == 0) {
+                hooks.notify(Notification::RoomOccupied(self.name.clone()));
+            }
             m.index.insert(cell.name.clone(), at);
             m.list.push(Seat { cell: cell.clone(), watches });
             m.watchers += usize::from(watches);
@@ -152,6 +159,9 @@ impl Room {
         }
         if m.list.is_empty() {
             *m = Members { dead: m.dead, ..Members::default() };
+            if let Some(hooks) = &self.hooks {
+                hooks.notify(Notification::RoomVacated(self.name.clone()));
+            }
         }
     }
 
