@@ -5,9 +5,10 @@ use crate::cell::Cell;
 use crate::engine::{HistoryPage, Member};
 use crate::hub::Hub;
 use crate::reach::ReachStats;
+use crate::tickets::Place;
 use crate::turn;
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Fault, Frame, Grant, Raw};
+use crosspoint_core::{Fault, Frame, Grant, LinkInfo, Raw};
 use serde::Serialize;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -37,15 +38,27 @@ pub struct SessionInfo {
 }
 
 impl Hub {
-    /// A ticket that opens one session with this grant, for the answer to a negotiation. Who has it is let in already.
+    /// A ticket that opens one session with this grant, wherever it is shown. Who has it is let in already.
     ///
     /// # Errors
     /// `unavailable`: too many are out, or come in at the moment (`limits.connects_per_s`); `bad_request`: the user's name or `info` has no fitting size.
     pub fn ticket(&self, grant: Grant) -> Result<String, Fault> {
+        self.ticket_at(grant, Place::default())
+    }
+
+    /// The same for the answer to a negotiation: the ticket is bound to where that came from ([`crate::TicketBinding`]).
+    ///
+    /// # Errors
+    /// As [`Hub::ticket`].
+    pub fn bound_ticket(&self, grant: Grant, from: &LinkInfo) -> Result<String, Fault> {
+        self.ticket_at(grant, Place::of(from))
+    }
+
+    fn ticket_at(&self, grant: Grant, place: Place) -> Result<String, Fault> {
         grant.check()?;
         self.admit_user(&grant.user)?;
         self.admit()?;
-        self.tickets.issue(self.clock.now(), grant)
+        self.tickets.issue(self.clock.now(), grant, place)
     }
 
     /// Reads a room's history: after the position `since`, or else the last `limit` events (before the offset `before`).
@@ -60,14 +73,6 @@ impl Hub {
         limit: Option<usize>,
     ) -> Result<HistoryPage, Fault> {
         self.read_history(room, since, before, limit).await
-    }
-
-    /// A page of history in the protocol's form: `{events, position, complete}`.
-    ///
-    /// # Errors
-    /// `internal`, if the engine returned events that are not JSON.
-    pub fn history_json(page: &HistoryPage) -> Result<Raw, Fault> {
-        crate::join::history_json(page)
     }
 
     /// Who is in a room.

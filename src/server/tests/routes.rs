@@ -43,13 +43,14 @@ async fn what_is_not_there_is_an_error_in_the_protocols_form() {
         let answer = get(&hub, path).await;
         assert_eq!(answer.fault(), (404, "not_found".into()), "{path}");
         assert_eq!(answer.json()["error"]["retry"], "never");
-        assert_eq!(answer.header("content-type"), "application/json");
+        let kind = if path.starts_with("/api") { "application/problem+json" } else { "application/json" };
+        assert_eq!(answer.header("content-type"), kind);
     }
     for (method, path, allow) in [
         ("GET", "/negotiate", "POST"),
         ("DELETE", "/", "GET, HEAD"),
         ("POST", "/ws", "GET"),
-        ("PUT", "/api/v1/sessions/x", "DELETE"),
+        ("PUT", "/api/v1/sessions/x", "GET, HEAD, DELETE"),
         ("HEAD", "/rooms/chat:1/events", "GET"),
     ] {
         let answer = send(&hub, method, path, &[], "").await;

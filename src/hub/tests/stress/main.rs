@@ -47,7 +47,7 @@ fn config(outbox_bytes_max: usize) -> HubConfig {
     let all = Namespace { leave_delay_ms: 100, ..Namespace::default() };
     let chat =
         Namespace { prefix: "chat:".into(), history_events: 100_000, history_bytes: 64 << 20, ..all.clone() };
-    HubConfig { limits, namespaces: vec![all, chat] }
+    HubConfig { limits, namespaces: vec![all, chat], ..HubConfig::default() }
 }
 
 /// What the threads share.

@@ -23,9 +23,9 @@ impl Body {
     }
 }
 
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Body {
-        Body::Whole(Some(bytes.into()))
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Body {
+        Body::Whole(Some(bytes))
     }
 }
 

@@ -1,19 +1,12 @@
 //! For operators: how clients get here, and sending them elsewhere.
 
 use super::app::App;
-use super::body;
-use super::reply::{self, Reply};
 use crate::config::HubUrl;
 use crosspoint_core::{Code, Fault};
 use crosspoint_hub::{AdmissionStats, Drain, ReachStats};
-use http::{Method, Request};
-use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::time::Duration;
 
-/// The largest body, bytes.
-const BYTES_MAX: usize = 4 << 10;
 /// The longest a drain may take, ms: a day.
 const WITHIN_MS_MAX: u64 = 86_400_000;
 
@@ -25,43 +18,55 @@ struct Transports {
 }
 
 /// `GET /api/v1/transports`
-pub(super) fn transports(app: &App) -> Reply {
-    reply::json(&Transports { reach: app.hub.reach(), admission: app.hub.admission() })
+pub(super) fn transports(app: &App) -> impl Serialize {
+    Transports { reach: app.hub.reach(), admission: app.hub.admission() }
 }
 
+/// What `POST /api/v1/drain` may say.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Ask {
+pub(super) struct Ask {
     address: Option<String>,
     within_ms: Option<u64>,
 }
 
-/// `/api/v1/drain`: GET tells, POST begins, DELETE ends.
-pub(super) async fn drain(app: &App, request: Request<Incoming>) -> Result<Reply, Fault> {
-    match *request.method() {
-        Method::POST => {
-            let drain = wanted(app, request.into_body()).await?;
-            app.hub.begin_drain(drain);
-        }
-        Method::DELETE => app.hub.end_drain(),
-        _ => {}
-    }
-    let stats = app.hub.stats();
-    Ok(reply::json(&json!({
-        "draining": app.hub.takes_clients().is_err(),
-        "address": app.hub.drains_to(),
-        "links": stats.links,
-        "sessions": stats.sessions,
-    })))
+/// How far it is.
+#[derive(Serialize)]
+pub(super) struct State {
+    draining: bool,
+    address: Option<Box<str>>,
+    links: u64,
+    sessions: u64,
 }
 
-async fn wanted(app: &App, body: Incoming) -> Result<Drain, Fault> {
+/// `GET /api/v1/drain`
+pub(super) fn state(app: &App) -> State {
+    let stats = app.hub.stats();
+    State {
+        draining: app.hub.takes_clients().is_err(),
+        address: app.hub.drains_to(),
+        links: stats.links,
+        sessions: stats.sessions,
+    }
+}
+
+/// `POST /api/v1/drain`
+///
+/// # Errors
+/// `bad_request`.
+pub(super) fn begin(app: &App, ask: Ask) -> Result<State, Fault> {
+    app.hub.begin_drain(wanted(app, ask)?);
+    Ok(state(app))
+}
+
+/// `DELETE /api/v1/drain`
+pub(super) fn end(app: &App) -> State {
+    app.hub.end_drain();
+    state(app)
+}
+
+fn wanted(app: &App, ask: Ask) -> Result<Drain, Fault> {
     let wrong = |text: String| Fault::new(Code::BadRequest, text);
-    let body = body::read(body, BYTES_MAX).await?;
-    let ask: Ask = match body.trim_ascii() {
-        b"" => Ask::default(),
-        text => serde_json::from_slice(text).map_err(|e| wrong(e.to_string()))?,
-    };
     let usual = app.drain.clone();
     let within = ask.within_ms.map_or(usual.within, Duration::from_millis);
     if ask.within_ms.is_some_and(|ms| ms > WITHIN_MS_MAX) {

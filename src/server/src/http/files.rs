@@ -2,6 +2,7 @@
 
 use super::body::Body;
 use super::reply::{self, Reply};
+use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
     HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -48,7 +49,7 @@ fn file(file: Option<EmbeddedFile>, path: &str, headers: &HeaderMap) -> Reply {
     let mut reply = if knows(headers, &etag) {
         reply::empty(StatusCode::NOT_MODIFIED)
     } else {
-        let mut reply = Response::new(Body::from(file.data.into_owned()));
+        let mut reply = Response::new(Body::from(Bytes::from(file.data.into_owned())));
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
         reply
     };

@@ -1,5 +1,6 @@
 //! Which address means what.
 
+use super::api::Place;
 use percent_encoding::percent_decode_str;
 
 /// Where a request goes. Names in it are percent-decoded.
@@ -12,15 +13,10 @@ pub(crate) enum Route {
     RoomStream(String),
     WebRtcOpen,
     WebRtcPeer(String),
-    ApiPublish(String),
-    ApiHistory(String),
-    ApiPresence(String),
-    ApiRooms,
-    ApiUser(String),
-    ApiSessionEvents(String),
-    ApiSession(String),
-    ApiTransports,
-    ApiDrain,
+    /// Of the API for backends, or nowhere in it.
+    Api(Place),
+    /// The document that describes that API.
+    OpenApi,
     Health,
     Ready,
     Metrics,
@@ -52,7 +48,8 @@ impl Route {
             ["rooms", room, "events"] if !room.is_empty() => Route::RoomStream(room.into()),
             ["webrtc"] => Route::WebRtcOpen,
             ["webrtc", peer] if !peer.is_empty() => Route::WebRtcPeer(peer.into()),
-            ["api", "v1", ref rest @ ..] => Route::api(rest),
+            ["api", "v1", ref rest @ ..] => Route::Api(Place::of(rest)),
+            ["openapi.json"] => Route::OpenApi,
             ["healthz"] => Route::Health,
             ["readyz"] => Route::Ready,
             ["metrics"] => Route::Metrics,
@@ -62,47 +59,38 @@ impl Route {
         }
     }
 
-    fn api(rest: &[&str]) -> Route {
-        if rest.iter().any(|part| part.is_empty()) {
-            return Route::Nowhere;
-        }
-        match *rest {
-            ["rooms"] => Route::ApiRooms,
-            ["transports"] => Route::ApiTransports,
-            ["drain"] => Route::ApiDrain,
-            ["rooms", room, "events"] => Route::ApiPublish(room.into()),
-            ["rooms", room, "history"] => Route::ApiHistory(room.into()),
-            ["rooms", room, "presence"] => Route::ApiPresence(room.into()),
-            ["users", user, "events"] => Route::ApiUser(user.into()),
-            ["sessions", session, "events"] => Route::ApiSessionEvents(session.into()),
-            ["sessions", session] => Route::ApiSession(session.into()),
-            _ => Route::Nowhere,
-        }
-    }
-
     /// The methods it takes, as in an `Allow` header (without OPTIONS, which every address answers).
     pub(crate) fn methods(&self) -> &'static str {
         match self {
             Route::Negotiate | Route::SseOpen | Route::SseLink(_) | Route::WebRtcOpen => "POST",
-            Route::ApiPublish(_) | Route::ApiUser(_) | Route::ApiSessionEvents(_) => "POST",
-            Route::ApiSession(_) | Route::WebRtcPeer(_) => "DELETE",
-            Route::ApiDrain => "GET, HEAD, POST, DELETE",
+            Route::Api(place) => place.methods(),
+            Route::WebRtcPeer(_) => "DELETE",
             Route::WebSocket | Route::RoomStream(_) => "GET",
             _ => "GET, HEAD",
         }
     }
 
+    /// Whether anything is there.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Route::Nowhere => false,
+            Route::Api(place) => place.exists(),
+            _ => true,
+        }
+    }
+
     /// Whether it does or shows something that only pages of known origins may use.
     pub(crate) fn is_guarded(&self) -> bool {
-        !matches!(
+        let is_public = matches!(
             self,
-            Route::Health | Route::Ready | Route::Metrics | Route::Demo(_) | Route::Sdk(_) | Route::Nowhere
-        )
+            Route::Health | Route::Ready | Route::Metrics | Route::Demo(_) | Route::Sdk(_) | Route::OpenApi
+        );
+        self.exists() && !is_public
     }
 
     /// Whether backends use it.
     pub(crate) fn is_api(&self) -> bool {
-        self.label() == "api"
+        matches!(self, Route::Api(_))
     }
 
     /// For metrics and logs, which hold no names.
@@ -114,17 +102,10 @@ impl Route {
             Route::SseLink(_) => "sse_uplink",
             Route::RoomStream(_) => "room_stream",
             Route::WebRtcOpen | Route::WebRtcPeer(_) => "webrtc",
-            Route::ApiPublish(_)
-            | Route::ApiHistory(_)
-            | Route::ApiPresence(_)
-            | Route::ApiRooms
-            | Route::ApiUser(_)
-            | Route::ApiSessionEvents(_)
-            | Route::ApiSession(_)
-            | Route::ApiTransports
-            | Route::ApiDrain => "api",
+            Route::Api(place) if place.exists() => "api",
+            Route::Api(_) => "nowhere",
             Route::Health | Route::Ready | Route::Metrics => "operations",
-            Route::Demo(_) | Route::Sdk(_) => "files",
+            Route::Demo(_) | Route::Sdk(_) | Route::OpenApi => "files",
             Route::Nowhere => "nowhere",
         }
     }
@@ -151,9 +132,12 @@ mod tests {
     #[test]
     fn names_are_decoded_per_segment() {
         assert_eq!(Route::of("/rooms/chat%3A1%2Fa/events"), Route::RoomStream("chat:1/a".into()));
-        assert_eq!(Route::of("/api/v1/rooms/gr%C3%BC%C3%9Fe/history"), Route::ApiHistory("grüße".into()));
+        assert_eq!(
+            Route::of("/api/v1/rooms/gr%C3%BC%C3%9Fe/history"),
+            Route::Api(Place::of(&["rooms", "grüße", "history"]))
+        );
         assert_eq!(Route::of("/api/v1/rooms/%ff/history"), Route::Nowhere);
-        assert_eq!(Route::of("/api/v1/sessions/s1"), Route::ApiSession("s1".into()));
+        assert!(Route::of("/api/v1/sessions/s1").exists());
     }
 
     #[test]
@@ -169,7 +153,8 @@ mod tests {
             "/api/v1//events",
             "/demo",
         ] {
-            assert_eq!(Route::of(path), Route::Nowhere, "{path}");
+            let route = Route::of(path);
+            assert!(!route.exists() && !route.is_guarded() && route.label() == "nowhere", "{path}");
         }
         assert_eq!(Route::of("/"), Route::Demo("index.html".into()));
         assert_eq!(Route::of("/sdk/a/../b.js"), Route::Sdk("a/../b.js".into()));

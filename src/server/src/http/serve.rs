@@ -5,7 +5,7 @@ use super::body::Body;
 use super::origin::Standing;
 use super::reply::{self, Reply};
 use super::route::Route;
-use super::{api, problem, files, limits, links, metrics, negotiate, webrtc};
+use super::{api, files, limits, links, metrics, negotiate, problem, webrtc};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -24,7 +24,12 @@ pub(super) struct Passed {
 }
 
 /// Answers a request that came through the stack.
-pub(super) async fn answer(app: &Arc<App>, passed: Passed, peer: IpAddr, request: Request<Incoming>) -> Reply {
+pub(super) async fn answer(
+    app: &Arc<App>,
+    passed: Passed,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Reply {
     let Passed { route, standing } = passed;
     let (allow, is_api) = (route.methods(), route.is_api());
     if !route.exists() {
