@@ -73,7 +73,7 @@ pub struct LinkInfo {
     /// The other end, or the client that a trusted proxy named.
     pub remote: Option<IpAddr>,
     /// The page that the client is part of (RFC 6454), where the request says so.
-    pub origin: Option<Box<str>>,
+    pub origin: Option<Arc<str>>,
     /// A token from the request that nobody has looked at, or that isn't good: it counts only where a hello shows nothing.
     pub token: Option<String>,
     /// What the request's credentials were found to allow; a token or ticket of the hello goes before it.

@@ -8,7 +8,7 @@ use crate::reach::ReachStats;
 use crate::tickets::Place;
 use crate::turn;
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Fault, Frame, Grant, LinkInfo, Raw};
+use crosspoint_core::{Fault, Frame, Grant, LinkInfo};
 use serde::Serialize;
 use std::collections::BinaryHeap;
 use std::sync::Arc;

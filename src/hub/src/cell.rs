@@ -42,6 +42,8 @@ pub(crate) struct Carrier {
     pub(crate) id: LinkId,
     pub(crate) transport: Option<Transport>,
     pub(crate) way: Way,
+    /// The page's origin.
+    pub(crate) origin: Option<Arc<str>>,
     /// The other end's address.
     pub(crate) remote: Option<IpAddr>,
     /// What is known of that, where it has limits.

@@ -2,8 +2,10 @@
 
 use crate::hooks::HookPoint;
 use crate::rates::{Rates, RoomRates};
+use crate::tickets::TicketBinding;
 use crosspoint_core::Limits;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Settings of a hub.
@@ -12,6 +14,8 @@ use std::sync::Arc;
 pub struct HubConfig {
     /// Every bound.
     pub limits: Limits,
+    /// What negotiation's tickets are bound to.
+    pub ticket_binding: TicketBinding,
     /// Limits of rates.
     pub rates: Rates,
     /// The namespaces; the longest prefix that fits a room's name holds. Without one for `""`, the defaults hold.
@@ -48,6 +52,10 @@ pub struct Namespace {
     pub public: bool,
     /// What a backend is asked and told about the rooms.
     pub hooks: Vec<HookPoint>,
+    /// Files of JSON Schemas, by the type of the events whose payloads must fit; `*` is for all other types.
+    pub schemas: BTreeMap<String, String>,
+    /// Whether types without a schema are refused.
+    pub schemas_strict: bool,
     /// Publishes that a room takes of its members per second, instead of what `rates.room` says; so are the following.
     pub publishes_per_s: Option<u32>,
     /// Bytes of their payloads per second.
@@ -68,6 +76,11 @@ impl Namespace {
 }
 
 impl Namespace {
+    /// The file with the schema of events of this type.
+    pub fn schema_of(&self, kind: &str) -> Option<&str> {
+        self.schemas.get(kind).or_else(|| self.schemas.get("*")).map(String::as_str)
+    }
+
     /// The limits of one of its rooms.
     pub(crate) fn rates(&self, room: &RoomRates) -> RoomRates {
         RoomRates {
@@ -95,6 +108,8 @@ impl Default for Namespace {
             files: true,
             files_bytes_per_s: 16 << 20,
             public: false,
+            schemas: BTreeMap::new(),
+            schemas_strict: false,
             publishes_per_s: None,
             bytes_per_s: None,
             joins_per_s: None,

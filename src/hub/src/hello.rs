@@ -103,7 +103,7 @@ impl Hub {
         reason: Option<Code>,
     ) -> Result<(), Fault> {
         let make = |grant| self.new_session(grant, Kind::Resumable);
-        let cell = match self.tickets.open(self.clock.now(), name, make)? {
+        let cell = match self.tickets.open(self.clock.now(), name, &link.info, make)? {
             Opened::New(cell) => cell,
             // The welcome to the hello before may have got lost with its link.
             Opened::Before(session) => {
@@ -132,7 +132,7 @@ impl Hub {
             return Ok(Some(grant));
         }
         let ticket = hello.ticket.as_ref();
-        if ticket.is_none_or(|ticket| self.tickets.grant(self.clock.now(), ticket).is_none()) {
+        if ticket.is_none_or(|ticket| self.tickets.grant(self.clock.now(), ticket, &link.info).is_none()) {
             self.admit_user(&cell.user)?;
             self.admit()?;
         }
@@ -153,7 +153,7 @@ impl Hub {
         }
         let given = match (&hello.ticket, known) {
             (Some(ticket), _) => {
-                let grant = self.tickets.grant(self.clock.now(), ticket);
+                let grant = self.tickets.grant(self.clock.now(), ticket, &link.info);
                 Answer::Ready(grant.ok_or(Code::Unauthorized.into()))
             }
             (None, Some(grant)) => Answer::Ready(Ok(grant.clone())),
@@ -221,6 +221,7 @@ impl Hub {
             id: link.id,
             transport: link.info.transport,
             way: link.way,
+            origin: link.info.origin.clone(),
             remote: link.info.remote,
             address: link.rates.address.clone(),
             sender: link.sender.clone(),
@@ -330,6 +331,7 @@ impl Hub {
             id: link.id,
             transport: link.info.transport,
             way: link.way,
+            origin: link.info.origin.clone(),
             remote: link.info.remote,
             address: link.rates.address.clone(),
             sender: link.sender.clone(),

@@ -11,6 +11,7 @@ use crate::hooks::{HookPoint, Hooks};
 use crate::ice::IceSource;
 use crate::link::HubLink;
 use crate::offers::Offers;
+use crate::payloads::PayloadCheck;
 use crate::rates::Limiter;
 use crate::reach::Reach;
 use crate::requests::Requests;
@@ -40,6 +41,7 @@ pub struct Hub {
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) ice: OnceLock<Arc<dyn IceSource>>,
     pub(crate) offers: OnceLock<Arc<dyn Offers>>,
+    pub(crate) payloads: OnceLock<Arc<dyn PayloadCheck>>,
     pub(crate) hooks: OnceLock<Arc<dyn Hooks>>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RwLock<HashMap<Arc<str>, Arc<Cell>>>,
@@ -112,7 +114,11 @@ impl Hub {
         let clock = Clock::new();
         let hub = Arc::new(Hub {
             rates: Limiter::new(&config, clock),
-            tickets: Tickets::new(config.limits.ticket_ms, config.limits.sessions_max),
+            tickets: Tickets::new(
+                config.limits.ticket_ms,
+                config.limits.sessions_max,
+                config.ticket_binding,
+            ),
             admission: Admission::new(config.limits.connects_per_s),
             bulk_limits: Arc::new(config.limits.for_bulk()),
             limits: Arc::new(config.limits),
@@ -121,6 +127,7 @@ impl Hub {
             auth,
             ice: OnceLock::new(),
             offers: OnceLock::new(),
+            payloads: OnceLock::new(),
             hooks: OnceLock::new(),
             clock,
             sessions: RwLock::default(),

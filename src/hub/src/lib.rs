@@ -29,6 +29,7 @@ mod ice;
 mod join;
 mod link;
 mod offers;
+mod payloads;
 mod peers;
 mod publish;
 mod rates;
@@ -54,6 +55,8 @@ pub use hooks::{
 pub use hub::{Hub, random_id};
 pub use ice::{Ice, IceServer, IceSource};
 pub use offers::{Answered, Offers};
+pub use payloads::PayloadCheck;
 pub use rates::{AddressRates, Connection, Preset, Rates, Refused, RoomRates, SessionRates, UserRates};
 pub use reach::{BUCKETS_MS, HistogramStats, MoveStats, ReachStats, ReportedStats, WayStats};
 pub use stats::Stats;
+pub use tickets::TicketBinding;

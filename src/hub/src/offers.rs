@@ -42,7 +42,8 @@ impl Hub {
         };
         let OfferData { sdp } = parse(&frame)?;
         self.takes_clients()?;
-        let remote = cell.state.lock().link.as_ref().and_then(|carrier| carrier.remote);
-        offers.answer(LinkInfo { remote, ..LinkInfo::default() }, sdp).await
+        let from = cell.state.lock().link.as_ref().map(|carrier| (carrier.origin.clone(), carrier.remote));
+        let (origin, remote) = from.unwrap_or_default();
+        offers.answer(LinkInfo { origin, remote, ..LinkInfo::default() }, sdp).await
     }
 }

@@ -1,9 +1,14 @@
-//! Negotiation tickets: short-lived, single use.
+//! Negotiation tickets: short-lived, single use, bound to where they were given out.
+
+mod binding;
+
+pub use binding::TicketBinding;
+pub(crate) use binding::Place;
 
 use crate::cell::Cell;
 use crate::hub::{hex, random};
 use crate::link::FULL_RETRY_MS;
-use crosspoint_core::{Code, Fault, Grant};
+use crosspoint_core::{Code, Fault, Grant, LinkInfo};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,6 +16,7 @@ use std::sync::Arc;
 pub(crate) struct Tickets {
     life_ms: u64,
     max: usize,
+    binding: TicketBinding,
     inner: Mutex<Inner>,
 }
 
@@ -23,6 +29,7 @@ struct Inner {
 
 struct Ticket {
     grant: Arc<Grant>,
+    place: Place,
     /// The session it has opened.
     session: Option<Arc<str>>,
 }
@@ -36,11 +43,11 @@ pub(crate) enum Opened {
 }
 
 impl Tickets {
-    pub(crate) fn new(life_ms: u64, max: usize) -> Tickets {
-        Tickets { life_ms, max, inner: Mutex::default() }
+    pub(crate) fn new(life_ms: u64, max: usize, binding: TicketBinding) -> Tickets {
+        Tickets { life_ms, max, binding, inner: Mutex::default() }
     }
 
-    pub(crate) fn issue(&self, now: u64, grant: Grant) -> Result<String, Fault> {
+    pub(crate) fn issue(&self, now: u64, grant: Grant, place: Place) -> Result<String, Fault> {
         let mut inner = self.inner.lock();
         inner.expire(now);
         if inner.order.len() >= self.max {
@@ -49,28 +56,32 @@ impl Tickets {
             );
         }
         let name = hex(&random::<16>());
-        inner.by_name.insert(name.as_str().into(), Ticket { grant: Arc::new(grant), session: None });
+        inner.by_name.insert(name.as_str().into(), Ticket { grant: Arc::new(grant), place, session: None });
         inner.order.push_back((now + self.life_ms, name.as_str().into()));
         Ok(name)
     }
 
-    /// Its grant, if it has opened no session yet.
-    pub(crate) fn grant(&self, now: u64, name: &str) -> Option<Arc<Grant>> {
+    /// Its grant, if it has opened no session yet and fits this link.
+    pub(crate) fn grant(&self, now: u64, name: &str, link: &LinkInfo) -> Option<Arc<Grant>> {
         let mut inner = self.inner.lock();
         inner.expire(now);
-        inner.by_name.get(name).filter(|t| t.session.is_none()).map(|t| t.grant.clone())
+        let ticket = inner.by_name.get(name).filter(|t| t.session.is_none());
+        ticket.filter(|t| self.binding.fits(&t.place, link)).map(|t| t.grant.clone())
     }
 
-    /// Opens a session, once: of two who come with the ticket at the same time one finds the other's session.
+    /// Opens a session, once: of two who come with the ticket at the same time one finds the other's session. Elsewhere it is none, and stays
+    /// good for whom it was given.
     pub(crate) fn open(
         &self,
         now: u64,
         name: &str,
+        link: &LinkInfo,
         make: impl FnOnce(Arc<Grant>) -> Result<Arc<Cell>, Fault>,
     ) -> Result<Opened, Fault> {
         let mut inner = self.inner.lock();
         inner.expire(now);
-        let ticket = inner.by_name.get_mut(name).ok_or(Code::Unauthorized)?;
+        let ticket = inner.by_name.get_mut(name).filter(|t| self.binding.fits(&t.place, link));
+        let ticket = ticket.ok_or(Code::Unauthorized)?;
         if let Some(session) = &ticket.session {
             return Ok(Opened::Before(session.clone()));
         }

@@ -137,7 +137,7 @@ pub(crate) struct Limiter {
 impl Limiter {
     pub(crate) fn new(config: &HubConfig, clock: Clock) -> Limiter {
         use Kind::*;
-        let HubConfig { rates, limits, namespaces } = config;
+        let HubConfig { rates, limits, namespaces, .. } = config;
         let bytes_min = limits.frame_bytes_max.max(limits.post_bytes_max);
         let bursts = Bursts { clock, ms: rates.burst_ms, bytes_min };
         let r = &rates.session;

@@ -35,8 +35,9 @@ pub use ways::{CookieHolds, Way};
 use crate::auth::jwt::Alg;
 use crosspoint_core::negotiate::deadline_ms;
 use crosspoint_core::{Limits, Transport};
-use crosspoint_hub::{Drain, HubConfig, Namespace, Rates};
+use crosspoint_hub::{Drain, HubConfig, Namespace, Rates, TicketBinding};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The settings in force.
@@ -123,6 +124,8 @@ pub struct Auth {
     pub api_keys: Vec<ApiKey>,
     /// Backend processes that attach as services.
     pub services: Vec<Service>,
+    /// What negotiation's tickets are bound to.
+    pub ticket_binding: TicketBinding,
     /// By what a request may say who sent it.
     pub ways: Vec<Way>,
     /// The cookie of [`Way::Cookie`].
@@ -208,6 +211,7 @@ impl Default for Auth {
             user_claim: "sub".into(),
             api_keys: vec![],
             services: vec![],
+            ticket_binding: TicketBinding::default(),
             ways: Way::USUAL.to_vec(),
             cookie_name: "crosspoint_token".into(),
             cookie_holds: CookieHolds::Token,
@@ -296,6 +300,6 @@ impl Config {
 
     /// What the hub is told.
     pub fn hub(&self) -> HubConfig {
-        HubConfig { limits: self.limits.clone(), rates: self.rates.clone(), namespaces: self.namespaces() }
+        HubConfig { limits: self.limits.clone(), ticket_binding: self.auth.ticket_binding, rates: self.rates.clone(), namespaces: self.namespaces() }
     }
 }

@@ -77,7 +77,7 @@ async fn answer(app: &App, from: From<'_>, mut request: Request<Incoming>) -> Re
     let ranking = rank(&grant.user, &ask.transports, &ask.failed, &app.negotiation(host.as_deref()));
     Ok(Answer {
         version: VERSION,
-        ticket: app.hub.ticket(grant)?,
+        ticket: app.hub.bound_ticket(grant, &info)?,
         ticket_ms: limits.ticket_ms,
         ranking,
         heartbeat_ms: limits.heartbeat_ms,
