@@ -6,6 +6,7 @@ use crate::config::Namespace;
 use crate::engine::{Answer, Published};
 use crate::hooks::HookPoint;
 use crate::hub::{Hub, random_id};
+use crate::permit::forbidden;
 use crosspoint_core::frame::From;
 use crosspoint_core::wire::Draft;
 use crosspoint_core::{Cap, Code, Fault, Frame};
@@ -15,7 +16,12 @@ use std::sync::atomic::Ordering;
 impl Hub {
     pub(crate) fn publish_from(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Step {
         let Some(name) = frame.room.as_deref() else { return Step::Done };
-        match self.may_publish(cell, name) {
+        let allowed = self.may_publish(cell, name).and_then(|(room, namespace)| {
+            let is_binary = frame.payload.is_some();
+            self.check_payload(&namespace, &frame.kind, frame.data.as_deref(), is_binary)?;
+            Ok((room, namespace))
+        });
+        match allowed {
             Ok((room, namespace)) if namespace.asks(HookPoint::Publish) => {
                 self.ask_to_publish(cell, frame, room, namespace)
             }
@@ -108,10 +114,11 @@ impl Hub {
     /// Publishes for a backend. The draft's id makes it idempotent if `named`.
     ///
     /// # Errors
-    /// What the engine says, mostly `unavailable`.
+    /// `bad_request`: the payload does not fit its schema; what the engine says, mostly `unavailable`.
     pub async fn publish(self: &Arc<Hub>, room: &str, draft: Draft) -> Result<Published, Fault> {
         let name = self.rooms.read().get(room).map_or_else(|| room.into(), |r| r.name.clone());
         let namespace = self.namespaces.of(room).clone();
+        self.check_payload(&namespace, &draft.kind, draft.data.as_deref(), draft.payload.is_some())?;
         let answer = self.engine.publish(&name, &namespace, draft);
         let result = match answer {
             Answer::Ready(result) => result,

@@ -87,6 +87,8 @@ counters! {
     bulk_frames,
     /// Requests between clients and services.
     requests,
+    /// Payloads that did not fit their schema.
+    payloads_refused,
     /// Frames answered with `rate_limited`.
     rate_limited,
     /// Volatile frames over a rate, dropped.

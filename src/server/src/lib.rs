@@ -14,6 +14,7 @@ mod http_client;
 mod ice;
 pub mod logs;
 mod ports;
+mod schemas;
 mod server;
 mod tls;
 

@@ -1,6 +1,7 @@
 //! The assembly: every part of the hub, in the order in which it starts.
 
 use crate::auth::Gate;
+use crate::auth::gate::GateError;
 use crate::config::Config;
 use crate::http::accept;
 use crate::http::app::App;
@@ -13,6 +14,7 @@ use crate::hooks::Backend;
 use crate::http_client::ClientError;
 use crate::ice::Ice;
 use crate::ports::Ports;
+use crate::schemas::Schemas;
 use crate::tls::{Care, Certificates, TlsError};
 use crosspoint_hub::{Hub, MemoryEngine};
 use std::io;
@@ -24,6 +26,8 @@ use tokio::task::JoinHandle;
 
 /// How long requests that are under way have after the hub has drained.
 const CLOSING: Duration = Duration::from_secs(2);
+/// How long the backend has to take what it wasn't told yet.
+const TELLING: Duration = Duration::from_secs(5);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,12 @@ pub enum StartError {
     /// The certificate can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Clients can't be told apart as configured.
+    #[error(transparent)]
+    Auth(#[from] GateError),
+    /// A schema of payloads can't be used.
+    #[error("`namespaces`: {0}")]
+    Schema(String),
     /// The address can't be listened on.
     #[error("`listen.addr`: cannot listen on {0}: {1}; choose another address or end what uses it")]
     Listen(SocketAddr, io::Error),
@@ -65,6 +75,7 @@ pub struct Server;
 /// A server that runs.
 pub struct Running {
     certificates: Care,
+    backend: Arc<Backend>,
     addr: SocketAddr,
     tls: bool,
     hub: Arc<Hub>,
@@ -85,10 +96,14 @@ impl Server {
         let tls = certificates.acceptor()?;
         let is_tls = tls.is_some();
         let backend = Arc::new(Backend::new(&config.hooks)?);
-        let gate = Arc::new(Gate::new(&config, backend.clone()).map_err(|_| StartError::Random)?);
-        let door = Arc::new(Door::new(&config, gate.clone(), backend));
+        let gate = Arc::new(Gate::new(&config, backend.clone())?);
+        let door = Arc::new(Door::new(&config, gate.clone(), backend.clone()));
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
         let hub = Hub::new(config.hub(), Arc::new(engine), gate);
+        if backend.is_used() {
+            hub.use_hooks(backend.clone());
+        }
+        hub.check_payloads(Arc::new(Schemas::read(&config.namespaces).map_err(StartError::Schema)?));
         let Ports { tcp: listener, addr, udp, webrtc } = Ports::bind(&config).await?;
         let webtransport = match udp {
             Some(socket) => Some(
@@ -111,7 +126,7 @@ impl Server {
         let (phase, told) = watch::channel(Phase::Open);
         let accepting = tokio::spawn(accept::run(listener, server, app.clone(), slots.clone(), told));
         let certificates = certificates.keep();
-        Ok(Running { certificates, addr, tls: is_tls, hub, app, connections_max, slots, phase, accepting })
+        Ok(Running { certificates, backend, addr, tls: is_tls, hub, app, connections_max, slots, phase, accepting })
     }
 }
 
@@ -182,5 +197,6 @@ impl Running {
             self.phase.send_replace(Phase::Closed);
             let _ = tokio::time::timeout(CLOSING, self.slots.acquire_many(self.connections_max)).await;
         }
+        self.backend.close(TELLING).await;
     }
 }

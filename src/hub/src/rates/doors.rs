@@ -57,8 +57,8 @@ impl Limiter {
         let (max, others) = (self.rates.address.links_max, entry.links.fetch_add(1, Relaxed));
         let may = if max > 0 && others >= max {
             Err(self.held(Scope::Address, Held::Links))
-        } else if info.transport == Some(Transport::WebTransport) && !info.bulk {
-            // The others came by the front, which has asked already.
+        } else if info.subscribe.is_some() || info.transport == Some(Transport::WebTransport) && !info.bulk {
+            // The others came by the front, which asked before.
             self.take(&entry, Scope::Address, Kind::Connects)
         } else {
             Ok(())

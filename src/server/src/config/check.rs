@@ -99,6 +99,9 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
     if let Some(twice) = config.namespaces.iter().find(|n| !prefixes.insert(&n.prefix)) {
         fault("namespaces", format!("two have the prefix `{}`", twice.prefix), "keep one of them");
     }
+    if let Err(problem) = crate::schemas::Schemas::read(&config.namespaces) {
+        fault("namespaces", problem, "name a file with a JSON Schema that refers to nothing outside it");
+    }
     if http.header_bytes_max < HEADER_BYTES_MIN {
         fault(
             "http.header_bytes_max",

@@ -21,6 +21,7 @@ mod ways;
 pub use error::{ConfigError, ConfigErrors, Source};
 pub use hooks::{AskHook, ConnectHook, HookUrl, Hooks, NotifyHook, OnFailure, RequestHook};
 pub use ice::{Coturn, Ice, StaticServer, Turn};
+pub(crate) use key::wrong_key;
 pub use key::{ApiKey, NamedKey};
 pub use layer::{ENV_PREFIX, Setting, env_name};
 pub use listen::Listen;

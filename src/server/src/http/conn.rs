@@ -1,11 +1,13 @@
 //! One connection, from its first byte to its last.
 
 use super::body::Body;
+use super::limits::Arrivals;
 use super::proxy;
 use super::reply::Reply;
 use super::serve::Peer;
 use super::stack::Front;
 use crate::config::{Config, Net};
+use crosspoint_hub::{Connection, Hub};
 use crosspoint_sse::{Handover, Http1};
 use http::Request;
 use hyper::body::Incoming;
@@ -47,11 +49,12 @@ pub(crate) struct Server {
     tls: Option<TlsAcceptor>,
     /// Whose connections begin with a header of the PROXY protocol.
     proxies: Vec<Net>,
+    arrivals: Arrivals,
     patience: Duration,
 }
 
 impl Server {
-    pub(crate) fn new(front: Front, tls: Option<TlsAcceptor>, settings: &Config) -> Server {
+    pub(crate) fn new(front: Front, hub: Arc<Hub>, tls: Option<TlsAcceptor>, settings: &Config) -> Server {
         let config = &settings.http;
         let proxies = if settings.listen.proxy_protocol { settings.trusted_proxies.clone() } else { vec![] };
         let patience = Duration::from_millis(config.header_ms);
@@ -69,7 +72,8 @@ impl Server {
             .max_concurrent_streams(256)
             .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
             .max_send_buf_size(64 << 10);
-        Server { front, http1, http2, tls, proxies, patience }
+        let arrivals = Arrivals { hub, trusted: settings.trusted_proxies.clone() };
+        Server { front, http1, http2, tls, proxies, arrivals, patience }
     }
 
     /// Serves a connection until it ends, is told to, or has sent no request in time. Idle event streams spend their lives in here:
@@ -86,12 +90,13 @@ impl Server {
                 None => return,
             }
         }
+        let Ok(held) = self.arrivals.open(&stream, peer.0, self.tls.is_some()) else { return };
         if let Some(tls) = self.tls.clone() {
-            return Box::pin(self.secure(tls, stream, peer, phase)).await;
+            return Box::pin(self.secure(tls, stream, (peer, held), phase)).await;
         }
         match Box::pin(self.begin(is_http2(&stream), &mut phase)).await {
-            Some(true) => Box::pin(self.run_http2(stream, peer, phase)).await,
-            Some(false) => self.run_http1(stream, peer, phase).await,
+            Some(true) => Box::pin(self.run_http2(stream, (peer, held), phase)).await,
+            Some(false) => self.run_http1(stream, (peer, held), phase).await,
             None => {}
         }
     }
@@ -100,7 +105,7 @@ impl Server {
         &self,
         tls: TlsAcceptor,
         stream: TcpStream,
-        peer: Peer,
+        peer: (Peer, Option<Connection>),
         mut phase: watch::Receiver<Phase>,
     ) {
         let Some(stream) = self.begin(tls.accept(stream), &mut phase).await else { return };
@@ -129,14 +134,14 @@ impl Server {
         None
     }
 
-    async fn run_http1(&self, stream: TcpStream, peer: Peer, phase: watch::Receiver<Phase>) {
+    async fn run_http1(&self, stream: TcpStream, peer: (Peer, Option<Connection>), phase: watch::Receiver<Phase>) {
         let handover = Handover::default();
         let entry = Entry::new(self, peer, Some(handover.clone()));
         let conn = Http1::new(&self.http1, stream, handover, entry);
         drive(conn, |mut c| c.graceful_shutdown(), phase).await;
     }
 
-    async fn run_http2<I>(&self, io: I, peer: Peer, phase: watch::Receiver<Phase>)
+    async fn run_http2<I>(&self, io: I, peer: (Peer, Option<Connection>), phase: watch::Receiver<Phase>)
     where
         TokioIo<I>: Read + Write + Unpin + Send + 'static,
     {
@@ -209,11 +214,14 @@ struct Entry {
     /// Where event streams leave hyper, on plain connections of HTTP/1.
     handover: Option<Handover>,
     asked: Arc<AtomicBool>,
+    /// Its place among its address's connections, where those are counted.
+    held: Option<Connection>,
 }
 
 impl Entry {
-    fn new(server: &Server, peer: Peer, handover: Option<Handover>) -> Entry {
-        Entry { front: server.front.clone(), peer, handover, asked: Arc::default() }
+    fn new(server: &Server, peer: (Peer, Option<Connection>), handover: Option<Handover>) -> Entry {
+        let (peer, held) = peer;
+        Entry { front: server.front.clone(), peer, handover, asked: Arc::default(), held }
     }
 }
 
@@ -224,6 +232,7 @@ impl Service<Request<Incoming>> for Entry {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.asked.store(true, Ordering::Relaxed);
+        self.held.iter().for_each(Connection::asked);
         let (version, handover) = (request.version(), self.handover.clone());
         let answer = self.front.call(self.peer, request);
         Box::pin(async move {

@@ -1,5 +1,7 @@
 //! `GET /metrics`: counters and gauges in the Prometheus text format, version 0.0.4.
 
+mod hooks;
+mod rates;
 mod text;
 mod transports;
 
@@ -54,6 +56,8 @@ pub(super) fn metrics(app: &App) -> Reply {
             }
         }
     }
+    rates::write(&mut out, &app.hub);
+    hooks::write(&mut out, &app.door.backend);
     webtransport::metrics(app, &mut out);
     ice::metrics(app, &mut out);
     webrtc::metrics(app, &mut out);
