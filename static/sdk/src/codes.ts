@@ -61,26 +61,21 @@ export class CrosspointError extends Error {
   readonly retryAfterMs: number | undefined;
   /** The hub to ask instead (an absolute http(s) URL). */
   readonly address: string | undefined;
-  /** `muted`, `banned`: until then (ms since 1970); without, until somebody ends it. */
-  readonly until: number | undefined;
-
-  constructor(code: string, message?: string, retry?: Retry, retryAfterMs?: number, address?: string, until?: number) {
+  constructor(code: string, message?: string, retry?: Retry, retryAfterMs?: number, address?: string) {
     super(message || ROWS[code]?.[2] || code);
     this.code = code;
     this.retry = retry ?? retryOf(code);
     this.retryAfterMs = retryAfterMs;
     this.address = address;
-    this.until = until;
   }
 
-  /** Reads `{code, message, retry, retry_after_ms?, address?, until_ms?}`, as `hub:close`, `hub:error` and HTTP errors carry it. */
+  /** Reads `{code, message, retry, retry_after_ms?, address?}`, as `hub:close`, `hub:error` and HTTP errors carry it. */
   static from(data: unknown, fallback = 'internal'): CrosspointError {
     const d = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>;
     const code = typeof d.code === 'string' ? d.code : fallback;
     const retry = ['now', 'backoff', 'refresh', 'never'].includes(d.retry as string) ? (d.retry as Retry) : undefined;
     const after = typeof d.retry_after_ms === 'number' && d.retry_after_ms >= 0 ? d.retry_after_ms : undefined;
-    const until = typeof d.until_ms === 'number' ? d.until_ms : undefined;
     const address = typeof d.address === 'string' ? d.address : undefined;
-    return new CrosspointError(code, typeof d.message === 'string' ? d.message : undefined, retry, after, address, until);
+    return new CrosspointError(code, typeof d.message === 'string' ? d.message : undefined, retry, after, address);
   }
 }

@@ -56,7 +56,7 @@ export class RoomImpl implements Room {
     private readonly wire: Wire,
   ) {
     this.emitter = new Emitter(wire.report);
-    this.entrance = new Entrance(name, wire, { entered: (result) => this.entered(result), left: () => this.left() });
+    this.entrance = new Entrance(name, wire, (result) => this.entered(result));
     this.moderation = moderationOf(name, (frame) => wire.call(frame, true));
   }
 
@@ -78,7 +78,7 @@ export class RoomImpl implements Room {
 
   async join(options?: JoinOptions): Promise<JoinResult> {
     if (options) this.options = { ...this.options, ...options };
-    return this.entrance.join(this.options);
+    return this.entrance.join(this.options, () => this.left());
   }
 
   async leave(): Promise<void> {
@@ -129,7 +129,7 @@ export class RoomImpl implements Room {
     } else if (frame.type === 'hub:peers' || frame.type === 'hub:signal') {
       this.near?.take(frame);
     } else if (frame.type === 'hub:removed') {
-      this.expelled(String(record(frame.data)?.reason), CrosspointError.from(frame.data, 'forbidden'));
+      this.expelled(String(record(frame.data)?.reason), CrosspointError.from(frame.data), moderated(frame.data).until);
     } else if (frame.type === 'hub:added') {
       this.entrance.cancel();
       this.entered({ ...(frame.data as JoinResult) });
@@ -163,26 +163,24 @@ export class RoomImpl implements Room {
   }
 
   /** The session is in the room no longer, and not by its own wish. Returns whether it is on its way back. */
-  expelled(reason: string, error: CrosspointError): boolean {
-    const renewable = typeof this.options.token === 'function';
-    const limited = reason === 'refused' && error.code === 'rate_limited' && this.wire.patient;
-    const returning = limited || (renewable && (reason === 'token' || (reason === 'refused' && error.retry === 'refresh')));
+  expelled(reason: string, error: CrosspointError, until?: number): boolean {
+    const { token } = this.options;
+    const refused = reason === 'refused';
+    const renews = typeof token === 'function' && (refused ? error.retry === 'refresh' : reason === 'token');
+    const returning = renews || (refused && error.code === 'rate_limited' && this.wire.patient);
     const since = this.position;
-    this.left();
-    const tell = (removed: Removed) => {
-      this.removed = removed;
-      this.emitter.emit('removed', removed);
-      this.wire.removed(removed);
+    const tell = (error: CrosspointError, returning: boolean) => {
+      this.removed = { room: this.name, reason, error, returning, until };
+      this.emitter.emit('removed', this.removed);
+      this.wire.removed(this.removed);
     };
-    const removed = { room: this.name, reason, error, returning };
+    this.left();
     if (returning) {
-      void this.entrance.back(this.options, since).then((failure) => {
-        if (failure) tell({ ...removed, error: failure, returning: false });
-        // A room without history can't say what was missed.
-        else if (this.joined && since === null) this.gap({ room: this.name, reason: 'removed' });
-      });
+      // A room without history can't say what was missed.
+      const missed = () => since === null && this.gap({ room: this.name, reason: 'removed' });
+      this.entrance.back(this.options, since, (failure) => failure.code !== 'bye' && tell(failure, false)).then(missed, () => {});
     }
-    tell(removed);
+    tell(error, returning);
     return returning;
   }
 

@@ -266,8 +266,10 @@ export interface Removed {
   room: string;
   /** `kicked`, `banned`, `token` (what allowed it is over), `revoked`, `backend`, `hook`; `refused`: a new session could not join it again. */
   reason: string;
-  /** What the hub says: code, message, `until`. */
+  /** What the hub says. */
   error: CrosspointError;
+  /** `banned`: until when (ms since 1970); absent: until somebody ends it. */
+  until: number | undefined;
   /** It is being joined again: with a new token, or when the hub takes joins again. What happens meanwhile follows. */
   returning: boolean;
 }

@@ -40,7 +40,7 @@ for (const reason of ['kicked', 'banned', 'revoked', 'backend', 'hook', 'token']
     it.client.on('removed', ({ room }) => told.push(room));
     it.link.frame(removed(reason, { until_ms: 1_800_000_000_000 }));
     assert.deepEqual([it.room.joined, it.room.removed?.reason, it.events.length, told], [false, reason, 1, ['r']]);
-    assert.deepEqual([it.events[0]!.returning, it.events[0]!.error.until], [false, 1_800_000_000_000]);
+    assert.deepEqual([it.events[0]!.returning, it.events[0]!.until], [false, 1_800_000_000_000]);
     assert.equal(it.client.state, 'connected');
     const link = await another(it);
     await it.live(60_000);
@@ -105,7 +105,7 @@ test('a room token that is not to be had is asked for a few times; then it is sa
   it.link.frame(removed('token'));
   const waiting = it.room.publish('m', 1);
   await it.live(120_000);
-  assert.equal(n, 7);
+  assert.ok(n > 5 && n < 40, `${n} times`);
   assert.deepEqual(it.events.map(({ reason, returning }) => [reason, returning]), [['token', true], ['token', false]]);
   const sent = it.link.app().find(({ id }) => id === waiting.id)!;
   it.link.frame(refusal(sent.id, 'not_joined'));
@@ -174,7 +174,7 @@ test('moderation is a frame each, and what is done is told', async () => {
   it.link.frame(reply(it.link.app().at(-1)!.id, { users: [{ user: 'bob', action: 'mute', until_ms: 5, by: 'alice' }] }));
   assert.deepEqual(await list, [{ user: 'bob', action: 'mute', until: 5, by: 'alice' }]);
   const refused = it.room.publish('m', 1);
-  it.link.frame(refusal(refused.id, 'muted', { until_ms: 77 }));
-  await assert.rejects(refused, (e: CrosspointError) => e.code === 'muted' && e.until === 77);
+  it.link.frame(refusal(refused.id, 'muted', { retry_after_ms: 77 }));
+  await assert.rejects(refused, (e: CrosspointError) => e.code === 'muted' && e.retryAfterMs === 77);
   it.client.close();
 });

@@ -32,6 +32,8 @@ export interface Kept {
   readonly lasting: boolean;
   /** The session has it: it goes out, whatever else happens. */
   given: boolean;
+  /** When the hub refused it as too fast for the first time (ms). */
+  limited?: number;
 }
 
 /** How long a frame is kept: as long as the page, or as long as the store. */

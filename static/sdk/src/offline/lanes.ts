@@ -1,65 +1,55 @@
-import { Backoff } from '../backoff.js';
 import type { Clock } from '../clock.js';
 import { bySince, type Kept } from './kept.js';
 
 /** What the hub takes too slowly is given up after so long (ms). */
 export const LIMITED_MAX_MS = 60_000;
-/** Where the hub doesn't say when to come again. */
-const BACKOFF = { min_ms: 500, max_ms: 10_000 };
-/** Added to what the hub says, so that not all come at the same moment: at most this part of it, and this time (ms). */
+/** When to come again where the hub doesn't say (ms); and the part by which it is later, so that not all come at the same moment. */
+const AGAIN_MS = 3_000;
 const SPREAD = 0.1;
-const SPREAD_MAX_MS = 1_000;
 
 interface Lane {
-  /** Oldest first. */
   waiting: Kept[];
   /** It alone is under way. */
   turn: Kept | null;
   blocked: boolean;
-  backoff: Backoff;
   cancel: (() => void) | null;
 }
 
 /** Rooms and users to which the hub takes nothing for now, and what waits for it: it goes on one by one, in order, until nothing waits. */
 export class Lanes {
   private readonly lanes = new Map<string, Lane>();
-  /** When each was refused as too fast for the first time. */
-  private readonly since = new WeakMap<Kept, number>();
 
   constructor(
     private readonly clock: Clock,
-    private readonly patient: boolean,
     /** It may go. */
     private readonly go: (kept: Kept) => void,
   ) {}
 
   /** The hub refused it as too fast. `false`: it has waited, or would have to wait, for too long. */
-  limited(kept: Kept, afterMs: number | undefined): boolean {
-    if (!this.patient) return false;
+  limited(kept: Kept, afterMs = AGAIN_MS): boolean {
     const now = this.clock.now();
-    const lane = this.lane(kept);
-    const ms = afterMs === undefined ? lane.backoff.next() : afterMs + this.clock.random() * Math.min(SPREAD_MAX_MS, afterMs * SPREAD);
-    const since = this.since.get(kept) ?? now;
-    if (now + ms - since > LIMITED_MAX_MS) return false;
-    this.since.set(kept, since);
-    if (lane.turn === kept) lane.turn = null;
-    lane.cancel?.();
-    lane.cancel = this.clock.after(Math.max(ms, Backoff.FLOOR_MS), () => {
-      lane.cancel = null;
-      this.next(kept);
-    });
+    const ms = Math.max(1, afterMs * (1 + this.clock.random() * SPREAD));
+    kept.limited ??= now;
+    if (now + ms - kept.limited > LIMITED_MAX_MS) return false;
     this.add(kept);
+    const key = keyOf(kept);
+    const lane = this.open(key);
+    lane.cancel?.();
+    lane.cancel = this.clock.after(ms, () => {
+      lane.cancel = null;
+      this.pass(key);
+    });
     return true;
   }
 
-  /** The session is on its way into the room, or (`false`) isn't any more. */
+  /** The session is on its way into the room, or isn't any more. */
   block(room: string, on: boolean): void {
-    const key = `room ${room}`;
+    const key = keyOf({ frame: { room } });
     if (on) this.open(key).blocked = true;
-    const lane = this.lanes.get(key);
-    if (!lane || on) return;
-    lane.blocked = false;
-    this.pass(key, lane);
+    else if (this.lanes.has(key)) {
+      this.open(key).blocked = false;
+      this.pass(key);
+    }
   }
 
   isBlocked(kept: Kept): boolean {
@@ -73,19 +63,20 @@ export class Lanes {
   }
 
   add(kept: Kept): void {
-    const lane = this.lane(kept);
-    if (lane.turn === kept) lane.turn = null;
-    lane.waiting.push(kept);
-    lane.waiting.sort(bySince);
+    this.remove(kept, false);
+    const { waiting } = this.open(keyOf(kept));
+    waiting.push(kept);
+    waiting.sort(bySince);
   }
 
-  /** It was answered, or given up. */
-  remove(kept: Kept): void {
-    const lane = this.lanes.get(keyOf(kept));
+  /** It was answered, given up, or waits again. */
+  remove(kept: Kept, pass = true): void {
+    const key = keyOf(kept);
+    const lane = this.lanes.get(key);
     if (!lane) return;
     lane.waiting = lane.waiting.filter((other) => other !== kept);
     if (lane.turn === kept) lane.turn = null;
-    this.next(kept);
+    if (pass) this.pass(key);
   }
 
   close(): void {
@@ -93,34 +84,22 @@ export class Lanes {
     this.lanes.clear();
   }
 
-  private next(kept: Kept): void {
-    const key = keyOf(kept);
+  private pass(key: string): void {
     const lane = this.lanes.get(key);
-    if (lane) this.pass(key, lane);
-  }
-
-  private pass(key: string, lane: Lane): void {
-    if (lane.blocked || lane.cancel || lane.turn) return;
+    if (!lane || lane.blocked || lane.cancel || lane.turn) return;
     const kept = lane.waiting.shift();
-    if (!kept) {
-      this.lanes.delete(key);
-      return;
-    }
-    lane.turn = kept;
-    this.go(kept);
-  }
-
-  private lane(kept: Kept): Lane {
-    return this.open(keyOf(kept));
+    lane.turn = kept ?? null;
+    if (kept) this.go(kept);
+    else this.lanes.delete(key);
   }
 
   private open(key: string): Lane {
-    let lane = this.lanes.get(key);
-    if (!lane) this.lanes.set(key, (lane = { waiting: [], turn: null, blocked: false, backoff: new Backoff(BACKOFF, this.clock.random), cancel: null }));
+    const lane = this.lanes.get(key) ?? { waiting: [], turn: null, blocked: false, cancel: null };
+    this.lanes.set(key, lane);
     return lane;
   }
 }
 
-function keyOf({ frame: { room, to } }: Kept): string {
-  return room === undefined ? `to ${to}` : `room ${room}`;
+function keyOf({ frame: { room, to } }: { frame: { room?: string; to?: string } }): string {
+  return JSON.stringify([room, to]);
 }

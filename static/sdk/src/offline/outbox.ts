@@ -66,9 +66,9 @@ export class Outbox {
     private probably: string | null,
     private readonly hooks: OutboxHooks,
     /** What is refused as too fast is sent again. */
-    patient = true,
+    private readonly patient = true,
   ) {
-    this.lanes = new Lanes(clock, patient, (kept) => {
+    this.lanes = new Lanes(clock, (kept) => {
       this.first([kept]);
       this.pump();
     });
@@ -167,7 +167,7 @@ export class Outbox {
     if (code === 'not_joined' && this.lanes.isBlocked(kept)) this.lanes.add(kept);
     // An earlier page's was sent before this one has joined the room.
     else if (code === 'not_joined' && kept.restored) this.hold(kept);
-    else if (code !== 'rate_limited' || !this.lanes.limited(kept, isCount(after) ? after : undefined)) return false;
+    else if (code !== 'rate_limited' || !this.patient || !this.lanes.limited(kept, isCount(after) ? after : undefined)) return false;
     this.due.delete(kept.id);
     kept.given = false;
     this.hooks.queued(kept.id);
