@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Settings of a hub.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HubConfig {
     /// Every bound.
@@ -20,6 +20,14 @@ pub struct HubConfig {
     pub rates: Rates,
     /// The namespaces; the longest prefix that fits a room's name holds. Without one for `""`, the defaults hold.
     pub namespaces: Vec<Namespace>,
+    /// So long before the end of a session's grant its client is told, ms; a fifth of the token's life if that is less.
+    pub expiring_ms: u64,
+}
+
+impl Default for HubConfig {
+    fn default() -> HubConfig {
+        HubConfig { limits: Limits::default(), rates: Rates::default(), ticket_binding: TicketBinding::default(), namespaces: vec![], expiring_ms: 60_000 }
+    }
 }
 
 /// What holds for rooms whose names begin with `prefix`.

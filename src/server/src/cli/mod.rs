@@ -3,11 +3,13 @@
 mod bench;
 mod check;
 mod connect;
+mod key;
 mod options;
 mod publish;
 mod serve;
 mod subscribe;
 mod token;
+mod token_look;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -25,8 +27,11 @@ pub struct Cli {
 enum Command {
     /// Run the hub.
     Serve(options::ConfigOptions),
-    /// Make a token for a user.
-    Token(token::TokenOptions),
+    /// Make a token for a user, or look at one.
+    Token(token::TokenCommand),
+    /// Make keys of the API for backends.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Publish to a room.
     Publish(publish::PublishArgs),
     /// Print a room's events.
@@ -50,6 +55,7 @@ impl Cli {
         let done = match self.command {
             Command::Serve(options) => serve::serve(&options),
             Command::Token(options) => token::token(&options),
+            Command::Key(command) => key::key(&command),
             Command::Publish(args) => publish::publish(&args),
             Command::Subscribe(args) => subscribe::subscribe(&args),
             Command::Bench(args) => bench::bench(args),

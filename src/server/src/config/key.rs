@@ -143,6 +143,17 @@ pub(super) fn check(keys: &[ApiKey], services: &[Service]) -> Vec<(&'static str,
     wrong
 }
 
+/// What is wrong with an entry of `auth.api_keys`, if anything is.
+pub(crate) fn wrong_key(entry: &Value) -> Option<String> {
+    match ApiKey::deserialize(entry) {
+        Ok(key) => {
+            let problems = check(&[key], &[]).into_iter();
+            problems.map(|(_, problem, fix)| format!("{problem}; {fix}")).next()
+        }
+        Err(e) => Some(e.to_string()),
+    }
+}
+
 impl NamedKey {
     fn problems(&self) -> impl Iterator<Item = (String, &'static str)> {
         use crate::auth::jwt::is_user;

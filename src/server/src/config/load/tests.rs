@@ -79,7 +79,7 @@ fn environment_and_flags_can_say_everything() {
         ("CROSSPOINT_LIMITS__HISTORY_PAGE_MAX", "1_000"),
     ];
     let config = load(&with(Inputs::default(), &env, &[])).unwrap();
-    assert_eq!(config.auth.api_keys, [Secret::from("first-key-0123456"), "second-key-012345".into()]);
+    assert_eq!(config.auth.api_keys, ["first-key-0123456".into(), "second-key-012345".into()]);
     assert_eq!((config.origins.allowed.len(), config.trusted_proxies.len()), (1, 2));
     assert_eq!((config.namespaces[0].history_events, config.limits.history_page_max), (5, 1000));
 }
