@@ -64,6 +64,12 @@ pub struct Limits {
     pub request_ms_max: u64,
     /// The life of a negotiation ticket.
     pub ticket_ms: u64,
+    /// Revocations of tokens that the hub remembers; a further one is `limit_exceeded`.
+    pub revocations_max: usize,
+    /// Users of a room that are muted or banned at a time.
+    pub room_moderated_max: usize,
+    /// The same of all rooms together.
+    pub moderated_max: usize,
     /// Clients that may come in within a second, by negotiation, hello or plain connection; the others are told when to come again.
     /// 0: as many as come.
     pub connects_per_s: u64,
@@ -98,6 +104,9 @@ impl Default for Limits {
             request_ms: 10_000,
             request_ms_max: 60_000,
             ticket_ms: 30_000,
+            revocations_max: 100_000,
+            room_moderated_max: 1_000,
+            moderated_max: 100_000,
             connects_per_s: 2_000,
         }
     }

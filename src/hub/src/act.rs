@@ -269,10 +269,8 @@ impl Hub {
         if *grant.user != *cell.user {
             return Err(Fault::new(Code::Forbidden, "The token is another user's"));
         }
-        grant.check()?;
         let expires = grant.expires_unix_ms();
-        cell.state.lock().set_grant(grant, self.clock.now());
-        self.schedule(cell);
+        self.replace_grant(cell, grant)?;
         Ok(match expires {
             Some(ms) => json!({"expires_ms": ms}),
             None => json!({}),

@@ -41,7 +41,7 @@ impl Hub {
     /// A ticket that opens one session with this grant, wherever it is shown. Who has it is let in already.
     ///
     /// # Errors
-    /// `unavailable`: too many are out, or come in at the moment (`limits.connects_per_s`); `bad_request`: the user's name or `info` has no fitting size.
+    /// `unavailable`: too many are out, or come in at the moment (`limits.connects_per_s`); those of [`Hub::check_grant`].
     pub fn ticket(&self, grant: Grant) -> Result<String, Fault> {
         self.ticket_at(grant, Place::default())
     }
@@ -55,7 +55,7 @@ impl Hub {
     }
 
     fn ticket_at(&self, grant: Grant, place: Place) -> Result<String, Fault> {
-        grant.check()?;
+        self.check_grant(&grant)?;
         self.admit_user(&grant.user)?;
         self.admit()?;
         self.tickets.issue(self.clock.now(), grant, place)

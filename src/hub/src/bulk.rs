@@ -5,11 +5,12 @@ use crate::cell::{BulkOf, Cell};
 use crate::clock::unix_ms;
 use crate::hub::{Hub, hex, random};
 use crate::link::HubLink;
+use crate::permit::forbidden;
 use crosspoint_core::client::Hello;
 use crosspoint_core::frame::From;
 use crosspoint_core::session::{Kind, Session};
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Code, Fault, Frame, SharedFrame};
+use crosspoint_core::{Cap, Code, Fault, Frame, SharedFrame};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -173,6 +174,9 @@ impl Hub {
         if !self.namespaces.of(room).files {
             return Err(Fault::new(Code::Forbidden, format!("In {room} the hub relays no files")));
         }
+        if !main.state.lock().may(Cap::Files, room) {
+            return Err(forbidden("files through the hub in", room));
+        }
         self.signalled(main, room, Some(to))
     }
 
@@ -226,7 +230,7 @@ impl Hub {
         }
         {
             let grant = &main.state.lock().grant;
-            if !grant.direct {
+            if room.is_none() && !grant.direct {
                 return Err(Fault::new(Code::Forbidden, "The grant does not allow direct messages"));
             }
             if grant.has_ended(unix_ms()) {
@@ -239,7 +243,7 @@ impl Hub {
         }
         if let Some(room) = room {
             // One of them may have left it meanwhile.
-            self.signalled(main, room, Some(&format!("session:{}", target.name)))?;
+            self.filed(main, room, &format!("session:{}", target.name))?;
         }
         let receiver = {
             let mut state = target.state.lock();

@@ -8,7 +8,7 @@ use crate::room::Room;
 use crate::wheel::Timers;
 use crosspoint_core::report::Way;
 use crosspoint_core::session::{Action, LinkId, Session};
-use crosspoint_core::{Cap, Frame, Grant, Limits, LinkSender, SharedFrame, Transport};
+use crosspoint_core::{Frame, Grant, Limits, LinkSender, SharedFrame, Transport};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -56,6 +56,10 @@ pub(crate) struct State {
     pub(crate) grant: Arc<Grant>,
     /// When the grant ends, by the hub's clock.
     pub(crate) grant_end: u64,
+    /// When its client is told that it will; `u64::MAX` once it was.
+    pub(crate) warn_at: u64,
+    /// When the first of its room tokens ends.
+    pub(crate) token_end: u64,
     /// When the wheel looks at it.
     pub(crate) timers: Timers,
     pub(crate) link: Option<Carrier>,
@@ -88,6 +92,8 @@ pub(crate) struct Joined {
     pub(crate) present: bool,
     /// What the join hook doesn't let it do here.
     pub(crate) denied: Denied,
+    /// What it may do there beside what its grant says.
+    pub(crate) token: Option<Arc<Grant>>,
 }
 
 /// A session's rooms by name; a sorted list, because most sessions are in one or two.
@@ -127,6 +133,14 @@ impl Rooms {
         self.find(name).ok().map(|at| self.0.remove(at))
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Joined> {
+        self.0.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Joined> {
+        self.0.iter_mut()
+    }
+
     /// Rooms whose events wait for some turn's end.
     pub(crate) fn waiting(&self) -> Vec<Arc<Room>> {
         self.0.iter().filter(|j| j.room.waits()).map(|j| j.room.clone()).collect()
@@ -151,6 +165,8 @@ impl Cell {
             core,
             grant,
             grant_end: u64::MAX,
+            warn_at: u64::MAX,
+            token_end: u64::MAX,
             timers: Timers::NONE,
             link: None,
             old: None,
@@ -198,11 +214,6 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl State {
-    /// Whether it may do this in the room: the grant allows it, and the join hook didn't take it away.
-    pub(crate) fn may(&self, cap: Cap, room: &str) -> bool {
-        self.grant.may(cap, room) && !self.rooms.get(room).is_some_and(|joined| joined.denied.has(cap))
-    }
-
     /// What its senders have to know.
     pub(crate) fn receiver(&mut self) -> &mut Receiver {
         self.receiver.get_or_insert_default()
@@ -240,10 +251,26 @@ impl State {
         self.actions(now)
     }
 
-    pub(crate) fn set_grant(&mut self, grant: Arc<Grant>, now: u64) {
-        self.grant_end =
-            grant.expires_unix_ms().map_or(u64::MAX, |end| now.saturating_add(end.saturating_sub(unix_ms())));
+    /// `expiring_ms`: so long before its end the client is told, or a fifth of its life if that is less.
+    pub(crate) fn set_grant(&mut self, grant: Arc<Grant>, now: u64, expiring_ms: u64) {
+        self.note_end(&grant, now);
+        let (left, end) = (self.grant_end.saturating_sub(now), grant.expires_unix_s.unwrap_or(u64::MAX));
+        let life = grant.issued_unix_s.map_or(left, |issued| end.saturating_sub(issued).saturating_mul(1000));
+        let before = expiring_ms.min(life / 5);
+        self.warn_at = if end == u64::MAX { u64::MAX } else { self.grant_end.saturating_sub(before) };
         self.grant = grant;
+    }
+
+    fn note_end(&mut self, grant: &Grant, now: u64) {
+        let end = grant.expires_unix_ms();
+        self.grant_end = end.map_or(u64::MAX, |end| now.saturating_add(end.saturating_sub(unix_ms())));
+    }
+
+    /// When the grant or room token that came of the token with this id ends, ms since 1970; `None` if it holds none.
+    pub(crate) fn end_of(&self, token_id: &str) -> Option<u64> {
+        let tokens = self.rooms.iter().filter_map(|j| j.token.as_ref()).chain([&self.grant]);
+        let its = tokens.filter(|t| t.token_id.as_deref() == Some(token_id));
+        its.map(|t| t.expires_unix_ms().unwrap_or(u64::MAX)).max()
     }
 
     /// Whether the client's time is over. A session without a link waits for who resumes it with a new token.
@@ -253,15 +280,17 @@ impl State {
         }
         let over = self.grant.has_ended(unix_ms());
         if !over {
-            self.set_grant(self.grant.clone(), now);
+            self.note_end(&self.grant.clone(), now);
         }
         over
     }
 
     /// When the wheel must be told to look at the session, if it doesn't know.
     pub(crate) fn wanted_timer(&mut self) -> Option<u64> {
-        let grant_end = if self.core.link().is_some() { self.grant_end } else { u64::MAX };
-        let at = if self.core.ended().is_some() { u64::MAX } else { self.core.deadline().min(grant_end) };
+        let told = self.grant_end.min(self.warn_at);
+        let grant_end = if self.core.link().is_some() { told } else { u64::MAX };
+        let at = self.core.deadline().min(grant_end).min(self.token_end);
+        let at = if self.core.ended().is_some() { u64::MAX } else { at };
         self.timers.want(at).then_some(at)
     }
 

@@ -26,7 +26,13 @@ pub struct HubConfig {
 
 impl Default for HubConfig {
     fn default() -> HubConfig {
-        HubConfig { limits: Limits::default(), rates: Rates::default(), ticket_binding: TicketBinding::default(), namespaces: vec![], expiring_ms: 60_000 }
+        HubConfig {
+            limits: Limits::default(),
+            ticket_binding: TicketBinding::default(),
+            rates: Rates::default(),
+            namespaces: vec![],
+            expiring_ms: 60_000,
+        }
     }
 }
 

@@ -54,12 +54,14 @@ impl Hub {
     /// What a token allows; nobody waits for that longer than `limits.hello_ms`.
     ///
     /// # Errors
-    /// Those of [`Authenticator::verify`](crate::Authenticator::verify).
+    /// Those of [`Authenticator::verify`](crate::Authenticator::verify) and [`check_grant`](Hub::check_grant).
     pub async fn verify(&self, ask: Ask<'_>) -> Result<Arc<Grant>, Fault> {
-        match self.verified(ask) {
+        let grant = match self.verified(ask) {
             Answer::Ready(grant) => grant,
             Answer::Later(grant) => grant.await,
-        }
+        }?;
+        self.check_grant(&grant)?;
+        Ok(grant)
     }
 
     /// What a token shown on this link allows.

@@ -177,16 +177,14 @@ impl Hub {
         }
     }
 
-    fn renewed(&self, cell: &Cell, given: Result<Arc<Grant>, Fault>) -> Result<(), Fault> {
+    fn renewed(self: &Arc<Hub>, cell: &Arc<Cell>, given: Result<Arc<Grant>, Fault>) -> Result<(), Fault> {
         let held = cell.state.lock().grant.clone();
         let over = held.has_ended(unix_ms());
         match given {
             Ok(grant) if *grant.user == *cell.user && !grant.has_ended(unix_ms()) => {
-                grant.check()?;
-                if grant.expires_unix_s.is_none_or(|e| held.expires_unix_s.is_some_and(|end| e > end)) {
-                    cell.state.lock().set_grant(grant, self.clock.now());
-                }
-                Ok(())
+                let lasts_longer =
+                    grant.expires_unix_s.is_none_or(|e| held.expires_unix_s.is_some_and(|end| e > end));
+                if lasts_longer { self.replace_grant(cell, grant) } else { Ok(()) }
             }
             // Who comes with another's token begins anew.
             Ok(_) if over => Err(Code::SessionExpired.into()),
@@ -276,10 +274,7 @@ impl Hub {
     }
 
     fn new_session(self: &Arc<Hub>, grant: Arc<Grant>, kind: Kind) -> Result<Arc<Cell>, Fault> {
-        grant.check()?;
-        if grant.has_ended(unix_ms()) {
-            return Err(Code::TokenExpired.into());
-        }
+        self.check_grant(&grant)?;
         self.takes_clients()?;
         let now = self.clock.now();
         let name: Arc<str> = hex(&random::<12>()).into();
@@ -291,7 +286,7 @@ impl Hub {
         let resume = if kind == Kind::Resumable { hex(&random::<16>()) } else { String::new() };
         let core = Session::new(now, self.limits.clone(), kind);
         let cell = Arc::new(Cell::new(name.clone(), user.clone(), core, resume, grant.clone(), None));
-        cell.state.lock().set_grant(grant, now);
+        cell.state.lock().set_grant(grant.clone(), now, self.expiring_ms);
         let mut sessions = self.sessions.write();
         if sessions.len() >= self.limits.sessions_max {
             let fault = Fault::new(Code::Unavailable, "The hub holds as many sessions as it may");
@@ -303,6 +298,11 @@ impl Hub {
         self.users.write().entry(user).or_default().push(cell.clone());
         drop(sessions);
         self.stats.sessions_opened.fetch_add(1, Ordering::Relaxed);
+        if self.revocations.has(&grant) {
+            // Revoked between the look and the entry: whoever did it may not have found it here.
+            self.tear_down(&cell, &Code::TokenRevoked.into());
+            return Err(Code::TokenRevoked.into());
+        }
         Ok(cell)
     }
 

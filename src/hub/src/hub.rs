@@ -15,6 +15,7 @@ use crate::payloads::PayloadCheck;
 use crate::rates::Limiter;
 use crate::reach::Reach;
 use crate::requests::Requests;
+use crate::revoke::Revocations;
 use crate::room::Room;
 use crate::stats::Counters;
 use crate::tickets::Tickets;
@@ -51,6 +52,8 @@ pub struct Hub {
     pub(crate) rooms: RwLock<HashMap<Arc<str>, Arc<Room>>>,
     pub(crate) services: RwLock<HashMap<Box<str>, Vec<Arc<Cell>>>>,
     pub(crate) tickets: Tickets,
+    pub(crate) revocations: Revocations,
+    pub(crate) expiring_ms: u64,
     pub(crate) requests: Requests,
     pub(crate) watches: Watches,
     pub(crate) timers: Wheel<Timer>,
@@ -119,6 +122,8 @@ impl Hub {
                 config.limits.sessions_max,
                 config.ticket_binding,
             ),
+            revocations: Revocations::new(config.limits.revocations_max),
+            expiring_ms: config.expiring_ms,
             admission: Admission::new(config.limits.connects_per_s),
             bulk_limits: Arc::new(config.limits.for_bulk()),
             limits: Arc::new(config.limits),

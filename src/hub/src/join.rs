@@ -5,10 +5,11 @@ use crate::backend::Denied;
 use crate::cell::{Cell, Joined, State};
 use crate::engine::{HistoryFrom, HistoryPage, HistoryQuery, Member, Presence};
 use crate::hub::{Hub, gap};
+use crate::permit::forbidden;
 use crate::room::Room;
 use crate::turn;
 use crosspoint_core::session::ReadId;
-use crosspoint_core::{Code, Fault, Frame, Position, Raw, SharedFrame};
+use crosspoint_core::{Cap, Code, Fault, Frame, Grant, Position, Raw, SharedFrame};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ struct JoinData {
     presence: bool,
     #[serde(default)]
     state: Option<Raw>,
+    #[serde(default)]
+    token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -73,43 +76,58 @@ impl Hub {
         let since = data.since.as_deref().map(position).transpose()?;
         self.check_state(data.state.as_deref())?;
         self.one_room_more(cell, name)?;
+        let token = match &data.token {
+            Some(token) => Some(self.room_token(cell, token, name).await?),
+            None => None,
+        };
+        self.may_enter(&cell.state.lock(), name, token.as_deref())?;
         let denied = self.ask_to_join(cell, name, data.state.as_ref()).await?;
-        let (room, read) = self.enter_room(cell, name, data.presence, denied)?;
+        let (room, read) = self.enter_room(cell, name, data.presence, denied, token)?;
+        let (sees, reads) = {
+            let state = cell.state.lock();
+            (state.may(Cap::Presence, name), state.may(Cap::History, name))
+        };
+        if data.history.is_some_and(|n| n > 0) && !reads {
+            return Err(forbidden("reading the history of", name));
+        }
         let mut page = None;
         if room.has_history() {
             let max = self.limits.history_page_max;
             let (from, limit) = match since {
-                Some(p) => (HistoryFrom::Since(p), max),
-                None => (HistoryFrom::Last(None), data.history.unwrap_or(0).min(max)),
+                Some(p) if reads => (HistoryFrom::Since(p), max),
+                _ => (HistoryFrom::Last(None), data.history.unwrap_or(0).min(max)),
             };
             let query = HistoryQuery { from, limit };
             page = Some(self.engine.history(&room.name, &room.namespace, query).await?);
         }
         self.present(cell, &room, data.state).await?;
-        let members = if data.presence { Some(self.engine.members(name).await?) } else { None };
-        let resuming = data.since.is_some();
+        let members = if data.presence && sees { Some(self.engine.members(name).await?) } else { None };
+        let resuming = data.since.is_some() && reads;
         let data = JoinReply {
             room: &room.name,
-            position: page.as_ref().map(|p| p.head.clone()),
+            position: page.as_ref().filter(|_| reads).map(|p| p.head.clone()),
             recovered: page.as_ref().filter(|_| resuming).map(|p| p.complete),
             members,
         };
         let reply = frame.id.as_deref().map(|id| self.fitting(reply(id, &data))).transpose()?;
-        self.go_live(cell, &room, reply, page.map(|p| (p, resuming)), read);
+        if !self.go_live(cell, &room, reply, page.map(|p| (p, resuming)), read) {
+            return Err(taken_out(name));
+        }
         Ok(())
     }
 
     /// Makes the session a member whose events wait until it has caught up, or been answered. In a room without history that
     /// it is in already there is nothing to wait for.
-    fn enter_room(
+    pub(crate) fn enter_room(
         self: &Arc<Hub>,
         cell: &Arc<Cell>,
         name: &str,
         presence: bool,
         denied: Denied,
+        token: Option<Arc<Grant>>,
     ) -> Result<(Arc<Room>, Option<ReadId>), Fault> {
         loop {
-            let before = self.may_enter(&cell.state.lock(), name)?;
+            let before = self.may_enter(&cell.state.lock(), name, token.as_deref())?;
             let room = match &before {
                 Some(joined) => joined.room.clone(),
                 None => self.room(name)?,
@@ -126,8 +144,17 @@ impl Hub {
             let waits = room.has_history() || before.is_none();
             let read = waits.then(|| state.core.begin_join(room.name.clone()));
             let present = before.as_ref().is_some_and(|j| j.present);
-            state.rooms.insert(Joined { room: room.clone(), present, denied });
+            let held = token.clone().or_else(|| before.as_ref().and_then(|j| j.token.clone()));
+            state.rooms.insert(Joined { room: room.clone(), present, denied, token: held });
+            let presence = presence && state.may(Cap::Presence, name);
+            let timer = token.as_ref().and_then(|_| {
+                state.note_tokens(self.clock.now());
+                state.wanted_timer()
+            });
             drop(state);
+            if let Some(at) = timer {
+                self.set_timer(cell, at);
+            }
             if before.is_some() {
                 room.watch(&cell.name, presence);
                 return Ok((room, read));
@@ -137,19 +164,23 @@ impl Hub {
                 self.leave_room(cell, name);
                 continue;
             }
-            if cell.state.lock().torn_down {
-                // It left all its rooms before it was in this one.
+            let (over, out) = {
+                let state = cell.state.lock();
+                (state.torn_down, state.rooms.get(name).is_none())
+            };
+            if over || out {
+                // It left all its rooms, or was taken out of this one, before it was in it.
                 room.remove(&cell.name);
                 self.release(&room);
-                return Err(Code::SessionExpired.into());
+                return Err(if over { Code::SessionExpired.into() } else { taken_out(name) });
             }
             return Ok((room, read));
         }
     }
 
-    fn may_enter(&self, state: &State, name: &str) -> Result<Option<Joined>, Fault> {
-        if !state.grant.may_join(name) {
-            return Err(Fault::new(Code::Forbidden, format!("The grant does not allow joining {name}")));
+    fn may_enter(&self, state: &State, name: &str, token: Option<&Grant>) -> Result<Option<Joined>, Fault> {
+        if !state.may_with(Cap::Join, name, token) {
+            return Err(forbidden("joining", name));
         }
         let before = state.rooms.get(name).cloned();
         if before.is_none() && state.rooms.len() >= self.limits.rooms_max {
@@ -159,7 +190,7 @@ impl Hub {
         Ok(before)
     }
 
-    fn leave_room(&self, cell: &Arc<Cell>, name: &str) -> Option<Joined> {
+    pub(crate) fn leave_room(&self, cell: &Arc<Cell>, name: &str) -> Option<Joined> {
         let mut state = cell.state.lock();
         let joined = state.rooms.remove(name)?;
         state.core.leave(name);
@@ -177,13 +208,20 @@ impl Hub {
         let info = {
             let mut state = cell.state.lock();
             let info = state.grant.info.clone();
+            if !state.may(Cap::Presence, &room.name) {
+                return Ok(());
+            }
             let Some(joined) = state.rooms.get_mut(&room.name) else { return Ok(()) };
             joined.present = true;
             info
         };
         let (user, session) = (cell.user.clone(), cell.name.clone());
         let entered = self.engine.enter(&room.name, Presence { user, session, info, state: shown }).await;
-        let over = Some(cell.state.lock()).filter(|s| s.torn_down).and_then(|s| s.core.ended());
+        let over = {
+            let state = cell.state.lock();
+            let out = state.rooms.get(&room.name).is_none_or(|j| !j.present);
+            out.then(|| state.core.ended().unwrap_or(Code::Forbidden))
+        };
         if let Some(code) = over {
             // Its leaving may have come before its entering.
             let _ = self.engine.leave(&room.name, &cell.user, &cell.name, code.name()).await;
@@ -191,16 +229,19 @@ impl Hub {
         entered
     }
 
-    /// Answers the join; from then on the session gets the room's events.
-    fn go_live(
+    /// Answers the join; from then on the session gets the room's events. `false`: it was taken out of the room meanwhile.
+    pub(crate) fn go_live(
         &self,
         cell: &Arc<Cell>,
         room: &Arc<Room>,
         reply: Option<SharedFrame>,
         page: Option<(HistoryPage, bool)>,
         read: Option<ReadId>,
-    ) {
+    ) -> bool {
         let mut state = cell.state.lock();
+        if state.rooms.get(&room.name).is_none_or(|j| !Arc::ptr_eq(&j.room, room)) {
+            return state.torn_down;
+        }
         if let Some(reply) = reply {
             let _ = state.core.send(reply);
         }
@@ -221,6 +262,7 @@ impl Hub {
         }
         drop(state);
         turn::cell(cell);
+        true
     }
 
     pub(crate) async fn leave(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Value, Fault> {
@@ -233,8 +275,8 @@ impl Hub {
 
     pub(crate) async fn history_for(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Raw, Fault> {
         let name = room_of(&frame)?;
-        if !cell.state.lock().grant.may_join(name) {
-            return Err(Fault::new(Code::Forbidden, format!("The grant does not allow reading {name}")));
+        if !cell.state.lock().may(Cap::History, name) {
+            return Err(forbidden("reading the history of", name));
         }
         let HistoryData { since, before, limit } = parse::<Option<HistoryData>>(&frame)?.unwrap_or_default();
         let page = self.read_history(name, since.as_deref(), before, limit).await?;
@@ -266,8 +308,8 @@ impl Hub {
 
     pub(crate) async fn presence_for(self: Arc<Hub>, cell: Arc<Cell>, frame: Frame) -> Result<Value, Fault> {
         let name = room_of(&frame)?;
-        if !cell.state.lock().grant.may_join(name) {
-            return Err(Fault::new(Code::Forbidden, format!("The grant does not allow reading {name}")));
+        if !cell.state.lock().may(Cap::Presence, name) {
+            return Err(forbidden("seeing who is in", name));
         }
         Ok(json!({"members": self.engine.members(name).await?}))
     }
@@ -277,6 +319,9 @@ impl Hub {
         self.check_state(Some(frame.data.as_deref().unwrap_or(RawValue::NULL)))?;
         let joined = cell.state.lock().rooms.get(name).cloned();
         let joined = joined.ok_or(Code::NotJoined)?;
+        if !cell.state.lock().may(Cap::Presence, name) {
+            return Err(forbidden("being seen in", name));
+        }
         self.present(&cell, &joined.room, frame.data.clone()).await?;
         Ok(json!({}))
     }
@@ -292,6 +337,10 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+fn taken_out(room: &str) -> Fault {
+    Fault::new(Code::Forbidden, format!("The session was taken out of {room} meanwhile"))
 }
 
 /// A page as clients and backends get it: the events as they were sent, not as this machine reads their numbers.

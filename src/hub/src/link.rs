@@ -174,6 +174,12 @@ impl HubLink {
         }
         let now = hub.clock.now();
         let mut state = cell.state.lock();
+        if state.grant_is_over(now) {
+            // The wheel may not have come to it yet.
+            drop(state);
+            hub.tear_down(cell, &Code::TokenExpired.into());
+            return Flow::Stop;
+        }
         let taken = state.core.receive(now, self.id, seq, frame);
         state.tell_of_room();
         let actions = state.actions(now);

@@ -4,13 +4,16 @@ use crate::act::{Asked, Step, parse, reply, room_of};
 use crate::cell::Cell;
 use crate::clock::unix_ms;
 use crate::hub::Hub;
+use crate::permit::forbidden;
 use crate::room::Room;
 use crate::turn;
 use crosspoint_core::frame::From;
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Code, Fault, Frame, Raw};
+use crosspoint_core::{Cap, Code, Fault, Frame, Raw};
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -83,6 +86,26 @@ impl Roster {
         }
         tell(&seats, room, session, &News::Leave([Left { session, code }]));
     }
+
+    /// Takes a session off that may not be on it any more, because it may not signal, or only not call and does; tells it, too.
+    pub(crate) fn evict(&self, room: &str, session: &str, code: Code, may_signal: bool) {
+        let mut seats = self.0.lock();
+        let Some(at) = seats.iter().position(|s| *s.cell.name == *session) else { return };
+        if may_signal && !seats[at].peer.state.as_deref().is_some_and(calls) {
+            return;
+        }
+        tell(&seats, room, "", &News::Leave([Left { session, code: Some(code) }]));
+        seats.remove(at);
+    }
+}
+
+/// Whether who shows this state is in the room's call (docs/calls.md).
+fn calls(state: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct State {
+        call: Option<IgnoredAny>,
+    }
+    serde_json::from_str::<State>(state.get()).is_ok_and(|state| state.call.is_some())
 }
 
 /// Tells all but one.
@@ -114,6 +137,9 @@ impl Hub {
             room.roster.remove(name, &cell.name, None);
             self.reply_now(cell, &Asked::of(frame), Ok(json!({})));
             return Ok(());
+        }
+        if data.state.as_deref().is_some_and(calls) && !cell.state.lock().may(Cap::Call, name) {
+            return Err(forbidden("calls in", name));
         }
         self.seat(cell, &room, frame.id.as_deref(), data.state)?;
         let ended = {
@@ -207,8 +233,8 @@ impl Hub {
             return Err(Fault::new(Code::Forbidden, text));
         }
         let state = cell.state.lock();
-        if !state.grant.direct {
-            return Err(Fault::new(Code::Forbidden, "The grant does not allow direct messages"));
+        if !state.may(Cap::Signal, name) {
+            return Err(forbidden("signals in", name));
         }
         let joined = state.rooms.get(name).map(|j| j.room.clone());
         joined.ok_or_else(|| Fault::new(Code::NotJoined, format!("Join the room {name} first")))

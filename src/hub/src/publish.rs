@@ -34,9 +34,7 @@ impl Hub {
     pub(crate) fn may_publish(&self, cell: &Cell, name: &str) -> Result<(Arc<str>, Arc<Namespace>), Fault> {
         let state = cell.state.lock();
         match state.rooms.get(name) {
-            _ if !state.may(Cap::Publish, name) => {
-                Err(Fault::new(Code::Forbidden, format!("The grant does not allow publishing to {name}")))
-            }
+            _ if !state.may(Cap::Publish, name) => Err(forbidden("publishing to", name)),
             Some(joined) => Ok((joined.room.name.clone(), joined.room.namespace.clone())),
             None if state.grant.publish_unjoined => Ok((name.into(), self.namespaces.of(name).clone())),
             None => Err(Fault::new(Code::NotJoined, format!("Join the room {name} first"))),

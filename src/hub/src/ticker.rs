@@ -1,6 +1,7 @@
 //! The one task that looks at the clock for everybody.
 
 use crate::hub::{Hub, Timer};
+use crate::permit::Removal;
 use crate::turn;
 use crate::wheel::TICK_MS;
 use crosspoint_core::session::Action;
@@ -28,6 +29,7 @@ pub(crate) fn spawn(hub: &Arc<Hub>) {
             hub.tick();
             if tick.is_multiple_of(SWEEP_TICKS) {
                 hub.engine.sweep();
+                hub.revocations.sweep();
                 hub.rates.sweep();
             }
         }
@@ -51,8 +53,15 @@ impl Hub {
                             self.tear_down(&cell, &Code::TokenExpired.into());
                             continue;
                         }
+                        state.tell_expiring(now);
+                        let token_ends = now >= state.token_end;
                         state.core.tick(now);
-                        state.flush(now)
+                        let actions = state.flush(now);
+                        drop(state);
+                        if token_ends {
+                            self.enforce(&cell, &Removal::by_grant());
+                        }
+                        actions
                     };
                     let silent = |a: &&Action| matches!(a, Action::Close(_, Code::HeartbeatTimeout));
                     let silent = actions.iter().filter(silent).count();

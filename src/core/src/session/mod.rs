@@ -254,6 +254,11 @@ impl Session {
         self.ended
     }
 
+    /// Of which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The link that carries it.
     pub fn link(&self) -> Option<LinkId> {
         self.link.as_ref().map(|l| l.id)

@@ -13,6 +13,7 @@ mod origin;
 mod rates;
 mod service;
 mod show;
+mod site;
 mod tokens;
 mod transports;
 mod value;
@@ -28,9 +29,10 @@ pub use listen::Listen;
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};
+pub use site::{Origin, Site, is_loopback};
 pub use tokens::{Issuer, JwksUrl, TokenKey};
 pub use transports::{Transports, WebRtc, WebTransport};
-pub use value::{HubUrl, IceUrl, LogFormat, LogLevel, Net, Secret};
+pub use value::{HubUrl, IceUrl, LogFormat, LogLevel, Net, ProxyHeaders, Secret};
 pub use ways::{CookieHolds, Way};
 
 use crate::auth::jwt::Alg;
@@ -53,6 +55,8 @@ pub struct Config {
     pub threads: usize,
     /// Proxies that are believed when they say whose requests and connections they bring.
     pub trusted_proxies: Vec<Net>,
+    /// Which of their headers are read.
+    pub proxy_headers: ProxyHeaders,
     /// Where the hub listens.
     pub listen: Listen,
     /// Who may do what.
@@ -125,6 +129,8 @@ pub struct Auth {
     pub api_keys: Vec<ApiKey>,
     /// Backend processes that attach as services.
     pub services: Vec<Service>,
+    /// So long before a token's end its client is told, ms; a fifth of its life if that is less.
+    pub expiring_ms: u64,
     /// What negotiation's tickets are bound to.
     pub ticket_binding: TicketBinding,
     /// By what a request may say who sent it.
@@ -212,6 +218,7 @@ impl Default for Auth {
             user_claim: "sub".into(),
             api_keys: vec![],
             services: vec![],
+            expiring_ms: 60_000,
             ticket_binding: TicketBinding::default(),
             ways: Way::USUAL.to_vec(),
             cookie_name: "crosspoint_token".into(),
@@ -301,6 +308,12 @@ impl Config {
 
     /// What the hub is told.
     pub fn hub(&self) -> HubConfig {
-        HubConfig { limits: self.limits.clone(), ticket_binding: self.auth.ticket_binding, rates: self.rates.clone(), namespaces: self.namespaces() }
+        HubConfig {
+            limits: self.limits.clone(),
+            ticket_binding: self.auth.ticket_binding,
+            rates: self.rates.clone(),
+            namespaces: self.namespaces(),
+            expiring_ms: self.auth.expiring_ms,
+        }
     }
 }
