@@ -18,6 +18,13 @@ pub struct Listen {
     pub proxy_protocol: bool,
 }
 
+impl Listen {
+    /// Whether clients come by TLS that ends here.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+}
+
 impl Default for Listen {
     fn default() -> Listen {
         Listen {

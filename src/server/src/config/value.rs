@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use tracing_subscriber::filter::Targets;
 
+/// What comes before an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 /// The longest address of a hub.
 const HUB_URL_BYTES_MAX: usize = 512;
 
@@ -140,6 +142,16 @@ impl Net {
         nets.into_iter().filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok()).map(Net).collect()
     }
 
+    /// IPv4 that is mapped into IPv6 is IPv4.
+    fn new(net: IpNet) -> Net {
+        let v4 =
+            net.prefix_len().checked_sub(MAPPED_BITS).and_then(|prefix| match net.addr().to_canonical() {
+                IpAddr::V4(v4) if net.addr().is_ipv6() => IpNet::new(v4.into(), prefix).ok(),
+                _ => None,
+            });
+        Net(v4.unwrap_or(net))
+    }
+
     /// The same for other crates.
     pub fn net(&self) -> IpNet {
         self.0
@@ -161,7 +173,7 @@ impl<'de> Deserialize<'de> for Net {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Net, D::Error> {
         let text = String::deserialize(d)?;
         let single = text.parse::<IpAddr>().map(IpNet::from);
-        single.or_else(|_| text.parse::<IpNet>()).map(Net).map_err(|_| {
+        single.or_else(|_| text.parse::<IpNet>()).map(Net::new).map_err(|_| {
             D::Error::custom(format_args!("`{text}` is neither an address nor a network like 10.0.0.0/8"))
         })
     }
@@ -210,6 +222,17 @@ impl<'de> Deserialize<'de> for LogLevel {
     }
 }
 
+/// The headers by which proxies say whose requests they bring.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeaders {
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -224,6 +247,33 @@ pub enum LogFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_hold_what_they_say_however_it_is_written() {
+        let holds = |net: &str, ip: &str| {
+            let net: Net = serde_json::from_value(net.into()).unwrap();
+            net.contains(ip.parse().unwrap())
+        };
+        for (net, ip) in [
+            ("10.0.0.0/8", "10.1.2.3"),
+            ("10.0.0.0/8", "::ffff:10.1.2.3"),
+            ("::ffff:10.0.0.0/104", "10.1.2.3"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+            ("2001:db8::/32", "2001:db8::1"),
+            ("0.0.0.0/0", "::ffff:10.1.2.3"),
+        ] {
+            assert!(holds(net, ip), "{net} {ip}");
+        }
+        for (net, ip) in [
+            ("10.0.0.0/8", "11.0.0.1"),
+            ("::ffff:10.0.0.0/104", "11.0.0.1"),
+            ("2001:db8::/32", "2001:db9::1"),
+            ("0.0.0.0/0", "2001:db8::1"),
+            ("::1", "127.0.0.1"),
+        ] {
+            assert!(!holds(net, ip), "{net} {ip}");
+        }
+    }
 
     #[test]
     fn addresses_of_ice_servers_are_those_of_the_rfcs() {

@@ -9,6 +9,7 @@ pub(crate) mod conn;
 pub(crate) mod credentials;
 pub(crate) mod drain;
 mod files;
+mod forwarded;
 mod ice;
 mod limits;
 mod links;

@@ -1,10 +1,11 @@
 //! Which pages may use the hub: origins (RFC 6454), CORS (WHATWG Fetch), and DNS rebinding in dev mode.
 
-use crate::config::{Config, OriginPattern};
+use super::forwarded::Proxies;
+use super::serve::Peer;
+use crate::config::{Config, Origin, OriginPattern, Site, is_loopback};
 use crosspoint_core::{Code, Fault};
 use http::header::{self, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::{Request, uri::Authority};
-use std::net::IpAddr;
 
 /// What a request's origin may.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +23,54 @@ pub(crate) enum Standing {
 pub(crate) struct Policy {
     allowed: Vec<OriginPattern>,
     dev: bool,
+    /// Clients come by TLS that ends here.
+    tls: bool,
+    proxies: Proxies,
+}
+
+/// How a client knows the hub: for every page of these sites it is their own.
+struct Own<'a> {
+    host: Option<Site>,
+    sites: &'a [Site],
+    /// Nobody came by anything but HTTPS.
+    https_only: bool,
 }
 
 impl Policy {
     pub(crate) fn new(config: &Config) -> Policy {
-        Policy { allowed: config.origins.allowed.clone(), dev: config.is_open() }
+        Policy {
+            allowed: config.origins.allowed.clone(),
+            dev: config.is_open(),
+            tls: config.listen.is_tls(),
+            proxies: Proxies::new(config),
+        }
     }
 
     /// What this request's origin may.
     ///
     /// # Errors
-    /// `bad_origin`, with what to do about it.
+    /// `bad_origin`, with what to do about it; `bad_request` for several hosts.
     pub(crate) fn standing<B>(&self, request: &Request<B>) -> Result<Standing, Fault> {
-        let host = host(request);
-        self.of(host.as_deref(), host.as_slice(), request.headers().get(ORIGIN))
+        let headers = request.headers();
+        if headers.get_all(HOST).iter().count() > 1 {
+            return Err(Fault::new(Code::BadRequest, "A request has one host (RFC 9112 §3.2)"));
+        }
+        let host = host(request).and_then(|host| Site::parse(&host));
+        let peer = request.extensions().get::<Peer>();
+        let https_only = self.tls || peer.is_some_and(|peer| self.proxies.is_https(peer.0, headers));
+        let own = Own { host: host.clone(), sites: host.as_slice(), https_only };
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let origin = origins.next();
+        if origins.next().is_some() {
+            return Err(refusal());
+        }
+        let standing = self.of(&own, origin)?;
+        // Pages that don't say who they are: images, scripts, links of others.
+        match standing == Standing::NoOrigin && !is_from_here(headers) {
+            true if self.allowed.contains(&OriginPattern::Any) => Ok(Standing::Anybody),
+            true => Err(refusal()),
+            false => Ok(standing),
+        }
     }
 
     /// What a page may that asks this host for a WebTransport session. The page came from the hub by HTTP, so by its port there, or by
@@ -49,19 +84,14 @@ impl Policy {
         http_port: u16,
         origin: Option<&HeaderValue>,
     ) -> Result<Standing, Fault> {
-        let authority = authority.to_ascii_lowercase();
-        let host = host_of(&authority);
-        let own = [authority.clone(), format!("{host}:{http_port}"), host.into()];
-        self.of(Some(&authority), &own, origin)
+        let host = Site::parse(authority);
+        let sites = host.as_ref().map(|host| [host.clone(), host.at(Some(http_port)), host.at(None)]);
+        let sites = sites.as_ref().map_or(&[][..], |sites| &sites[..]);
+        self.of(&Own { host: host.clone(), sites, https_only: self.tls }, origin)
     }
 
-    fn of(
-        &self,
-        host: Option<&str>,
-        own: &[String],
-        origin: Option<&HeaderValue>,
-    ) -> Result<Standing, Fault> {
-        if self.dev && !host.is_some_and(|h| self.believes(h)) {
+    fn of(&self, own: &Own<'_>, origin: Option<&HeaderValue>) -> Result<Standing, Fault> {
+        if self.dev && !own.host.as_ref().is_some_and(|host| self.believes(host)) {
             return Err(Fault::new(
                 Code::BadOrigin,
                 "In dev mode this hub answers to localhost, addresses and host names without a dot; \
@@ -69,32 +99,39 @@ impl Policy {
             ));
         }
         let Some(value) = origin else { return Ok(Standing::NoOrigin) };
-        let origin = value.to_str().unwrap_or_default().to_ascii_lowercase();
-        let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-        let own = own.iter().any(|own| own == authority);
-        let named = |p: &&OriginPattern| **p != OriginPattern::Any && p.matches(&origin);
-        if own || (self.dev && is_loopback_name(host_of(authority))) || self.allowed.iter().any(|p| named(&p))
-        {
-            return Ok(Standing::Known(value.clone()));
+        // `null`, and what browsers don't write.
+        let origin = value.to_str().ok().and_then(Origin::parse);
+        if let Some(origin) = &origin {
+            let is_own = (origin.is_https() || !own.https_only)
+                && own.sites.iter().any(|site| site.origin(origin.is_https()) == *origin);
+            let named = |p: &OriginPattern| *p != OriginPattern::Any && p.matches(origin);
+            if is_own || (self.dev && is_loopback(origin.host())) || self.allowed.iter().any(named) {
+                return Ok(Standing::Known(value.clone()));
+            }
         }
         if self.allowed.contains(&OriginPattern::Any) {
             return Ok(Standing::Anybody);
         }
-        Err(Fault::new(Code::BadOrigin, "Pages of this origin may not connect; list it in origins.allowed"))
+        Err(refusal())
     }
 
     /// A page of `evil.example` whose name suddenly means 127.0.0.1 would be of the hub's own origin, and dev mode asks for no token.
-    fn believes(&self, host: &str) -> bool {
-        let name = host_of(host);
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        is_loopback_name(name)
-            || bare.parse::<IpAddr>().is_ok()
-            || (!name.is_empty() && !name.contains('.'))
-            || self
-                .allowed
-                .iter()
-                .any(|p| p.matches(&format!("http://{host}")) || p.matches(&format!("https://{host}")))
+    fn believes(&self, host: &Site) -> bool {
+        is_loopback(host.host())
+            || host.ip().is_some()
+            || !host.host().contains('.')
+            || self.allowed.iter().any(|p| [false, true].iter().any(|https| p.matches(&host.origin(*https))))
     }
+}
+
+fn refusal() -> Fault {
+    Fault::new(Code::BadOrigin, "Pages of this origin may not connect; list it in origins.allowed")
+}
+
+/// Whether a browser says that a request without an origin is a page's of the same origin, or the user's own. What isn't a browser, and old
+/// ones, say nothing.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none")
 }
 
 impl Standing {
@@ -103,7 +140,7 @@ impl Standing {
         match self {
             Standing::Known(_) => true,
             Standing::Anybody => false,
-            Standing::NoOrigin => headers.get("sec-fetch-site").is_none_or(|site| site != "cross-site"),
+            Standing::NoOrigin => is_from_here(headers),
         }
     }
 
@@ -150,114 +187,6 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<String> {
     Some(host.to_ascii_lowercase())
 }
 
-/// The host of an authority, without its port; an IPv6 address stays in its brackets.
-pub(crate) fn host_of(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
-pub(crate) fn is_loopback_name(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy(dev: bool, allowed: &[&str]) -> Policy {
-        let allowed = serde_json::from_value(serde_json::json!(allowed)).unwrap();
-        Policy { allowed, dev }
-    }
-
-    fn ask(policy: &Policy, host: &str, origin: Option<&str>) -> Result<Standing, Code> {
-        let mut request = Request::builder().uri("/ws").header(HOST, host);
-        if let Some(origin) = origin {
-            request = request.header(ORIGIN, origin);
-        }
-        policy.standing(&request.body(()).unwrap()).map_err(|f| f.code)
-    }
-
-    fn known(origin: &str) -> Result<Standing, Code> {
-        Ok(Standing::Known(HeaderValue::from_str(origin).unwrap()))
-    }
-
-    #[test]
-    fn a_secured_hub_takes_its_own_pages_and_listed_ones() {
-        let p = policy(false, &["https://app.example.com"]);
-        assert_eq!(ask(&p, "hub.example.com", None), Ok(Standing::NoOrigin));
-        assert_eq!(
-            ask(&p, "hub.example.com", Some("https://hub.example.com")),
-            known("https://hub.example.com")
-        );
-        assert_eq!(
-            ask(&p, "hub.example.com", Some("https://App.example.com")),
-            known("https://App.example.com")
-        );
-        for origin in
-            ["https://evil.example", "null", "", "http://localhost:5173", "https://hub.example.com:8443"]
-        {
-            assert_eq!(ask(&p, "hub.example.com", Some(origin)), Err(Code::BadOrigin), "{origin}");
-        }
-        let any = policy(false, &["*"]);
-        assert_eq!(ask(&any, "hub.example.com", Some("https://evil.example")), Ok(Standing::Anybody));
-        assert!(
-            !Standing::Anybody.cookies(&HeaderMap::new()) && Standing::NoOrigin.cookies(&HeaderMap::new())
-        );
-    }
-
-    #[test]
-    fn dev_mode_takes_localhost_and_believes_no_rebound_name() {
-        let p = policy(true, &[]);
-        for (host, origin) in [
-            ("127.0.0.1:3001", "http://localhost:5173"),
-            ("localhost:3001", "http://[::1]:8080"),
-            ("[::1]:3001", "http://app.localhost"),
-            ("mybox:3001", "http://mybox:3001"),
-            ("192.168.1.7:3001", "http://192.168.1.7:3001"),
-        ] {
-            assert_eq!(ask(&p, host, Some(origin)), known(origin));
-        }
-        for (host, origin) in [
-            ("evil.example:3001", None),
-            ("evil.example:3001", Some("http://evil.example:3001")),
-            ("127.0.0.1:3001", Some("http://evil.example:3001")),
-            ("127.0.0.1.evil.example", None),
-            ("", None),
-        ] {
-            assert_eq!(ask(&p, host, origin), Err(Code::BadOrigin), "{host}");
-        }
-        let p = policy(true, &["https://*.tunnel.example"]);
-        let origin = "https://a.tunnel.example";
-        assert_eq!(ask(&p, "a.tunnel.example", Some(origin)), known(origin));
-    }
-
-    #[test]
-    fn sessions_are_for_pages_of_the_same_host_by_the_ports_of_the_hub() {
-        let p = policy(false, &["https://app.example.com"]);
-        let may = |origin: Option<&'static str>| {
-            let origin = origin.map(HeaderValue::from_static);
-            p.webtransport("Hub.example.com:4433", 3001, origin.as_ref()).map(drop).map_err(|f| f.code)
-        };
-        for origin in [
-            None,
-            Some("https://hub.example.com"),
-            Some("https://hub.example.com:3001"),
-            Some("https://hub.example.com:4433"),
-            Some("https://app.example.com"),
-        ] {
-            assert_eq!(may(origin), Ok(()), "{origin:?}");
-        }
-        for origin in ["https://hub.example.com:8443", "https://example.com", "null", ""] {
-            assert_eq!(may(Some(origin)), Err(Code::BadOrigin), "{origin}");
-        }
-        let dev = policy(true, &[]);
-        assert!(dev.webtransport("evil.example:3001", 3001, None).is_err());
-        let page = HeaderValue::from_static("http://localhost:5173");
-        assert!(dev.webtransport("127.0.0.1:3001", 3001, Some(&page)).is_ok());
-    }
-}
+#[path = "origin/tests.rs"]
+mod tests;

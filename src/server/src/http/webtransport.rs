@@ -3,8 +3,8 @@
 use super::app::App;
 use super::credentials::{Cookies, Door, Seen};
 use super::metrics::Text;
-use super::origin::{Policy, host_of, is_loopback_name};
-use crate::config::Config;
+use super::origin::Policy;
+use crate::config::{Config, Site, is_loopback};
 use crate::tls::Keys;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,11 +88,12 @@ fn certificate(config: &Config, keys: Option<Arc<Keys>>) -> Certificate {
 /// The address for a client that knows the hub by this name. `localhost` may mean another address family than the one that is
 /// listened on, and there is no second attempt as TCP has it.
 fn address(host: Option<&str>, listens: SocketAddr) -> String {
-    let (host, port) = (host.map_or("", host_of), listens.port());
+    let (host, port) = (host.and_then(Site::parse), listens.port());
+    let host = host.as_ref().map(Site::host).filter(|host| !is_loopback(host));
     let ip = listens.ip().to_canonical();
-    match ip {
-        _ if !host.is_empty() && !is_loopback_name(host) => format!("https://{host}:{port}{PATH}"),
-        IpAddr::V6(v6) if v6.is_loopback() => format!("https://[::1]:{port}{PATH}"),
+    match (host, ip) {
+        (Some(host), _) => format!("https://{host}:{port}{PATH}"),
+        (None, IpAddr::V6(v6)) if v6.is_loopback() => format!("https://[::1]:{port}{PATH}"),
         _ => format!("https://127.0.0.1:{port}{PATH}"),
     }
 }

@@ -1,17 +1,16 @@
-//! Who sent a request: where it comes from ([`remote`]), what it shows ([`ways`]), and who that is ([`Door`]).
+//! Who sent a request: where it comes from ([`super::forwarded`]), what it shows ([`ways`]), and who that is ([`Door`]).
 
-mod remote;
 mod ways;
 
+use super::forwarded::Proxies;
 use super::origin::Standing;
 use crate::auth::gate::{WRONG_KEY, unix_s};
 use crate::auth::{Credential, Gate, Key, Scopes};
-use crate::config::{Config, Net};
+use crate::config::Config;
 use crate::hooks::{Backend, ConnectAsk};
 use crosspoint_core::{Code, Fault, Grant, LinkInfo, Transport};
 use http::header::{HeaderMap, ORIGIN, WWW_AUTHENTICATE};
 use http::uri::Uri;
-use remote::remote;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +42,7 @@ pub(crate) struct Door {
     gate: Arc<Gate>,
     backend: Arc<Backend>,
     ways: Ways,
-    trusted_proxies: Vec<Net>,
+    proxies: Proxies,
     within: Duration,
 }
 
@@ -53,7 +52,7 @@ impl Door {
             gate,
             backend,
             ways: Ways::new(&config.auth),
-            trusted_proxies: config.trusted_proxies.clone(),
+            proxies: Proxies::new(config),
             within: Duration::from_millis(config.http.request_ms),
         }
     }
@@ -65,7 +64,7 @@ impl Door {
 
     /// The client's address.
     pub(crate) fn remote(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        remote(peer, headers, &self.trusted_proxies)
+        self.proxies.client(peer, headers)
     }
 
     /// What is known of the client before its link begins.
