@@ -97,9 +97,9 @@ impl Server {
         let is_tls = tls.is_some();
         let backend = Arc::new(Backend::new(&config.hooks)?);
         let gate = Arc::new(Gate::new(&config, backend.clone())?);
-        let door = Arc::new(Door::new(&config, gate.clone(), backend.clone()));
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
-        let hub = Hub::new(config.hub(), Arc::new(engine), gate);
+        let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
+        let door = Arc::new(Door::new(&config, hub.clone(), gate, backend.clone()));
         if backend.is_used() {
             hub.use_hooks(backend.clone());
         }

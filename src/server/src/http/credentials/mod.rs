@@ -9,6 +9,7 @@ use crate::auth::{Credential, Gate, Key, Scopes};
 use crate::config::Config;
 use crate::hooks::{Backend, ConnectAsk};
 use crosspoint_core::{Code, Fault, Grant, LinkInfo, Transport};
+use crosspoint_hub::Hub;
 use http::header::{HeaderMap, ORIGIN, WWW_AUTHENTICATE};
 use http::uri::Uri;
 use std::net::IpAddr;
@@ -39,16 +40,18 @@ pub(crate) struct Seen<'a> {
 
 /// Who comes in, by whatever transport.
 pub(crate) struct Door {
+    hub: Arc<Hub>,
     gate: Arc<Gate>,
-    backend: Arc<Backend>,
+    pub(crate) backend: Arc<Backend>,
     ways: Ways,
     proxies: Proxies,
     within: Duration,
 }
 
 impl Door {
-    pub(crate) fn new(config: &Config, gate: Arc<Gate>, backend: Arc<Backend>) -> Door {
+    pub(crate) fn new(config: &Config, hub: Arc<Hub>, gate: Arc<Gate>, backend: Arc<Backend>) -> Door {
         Door {
+            hub,
             gate,
             backend,
             ways: Ways::new(&config.auth),
@@ -104,7 +107,9 @@ impl Door {
 
     async fn identify(&self, credential: Credential, ask: ConnectAsk) -> Result<Grant, Fault> {
         let late = |_| Fault::new(Code::Unavailable, "The credentials could not be checked in time");
-        tokio::time::timeout(self.within, self.gate.identify(credential, ask)).await.map_err(late)?
+        let grant = tokio::time::timeout(self.within, self.gate.identify(credential, ask)).await.map_err(late)??;
+        self.hub.check_grant(&grant)?;
+        Ok(grant)
     }
 
     /// What a backend may do that sent this request.
