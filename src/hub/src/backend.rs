@@ -3,7 +3,9 @@
 use crate::act::{Asked, Step};
 use crate::cell::Cell;
 use crate::config::Namespace;
-use crate::hooks::{Asker, Content, HookPoint, Hooks, JoinAsk, Notification, PublishAsk, RequestAsk, Rewrite};
+use crate::hooks::{
+    Asker, Content, HookPoint, Hooks, JoinAsk, Notification, PublishAsk, RequestAsk, Rewrite,
+};
 use crate::hub::Hub;
 use crate::requests::Outcome;
 use crosspoint_core::{Cap, Code, Fault, Frame, Raw};

@@ -3,9 +3,9 @@
 use crate::engine::Member;
 use crate::hub::Hub;
 use bytes::Bytes;
+use crosspoint_core::frame::AnswerError;
 use crosspoint_core::link::BoxFuture;
 use crosspoint_core::wire::Event;
-use crosspoint_core::frame::AnswerError;
 use crosspoint_core::{Cap, Code, Fault, Raw, Transport};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

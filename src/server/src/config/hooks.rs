@@ -214,13 +214,6 @@ impl Hooks {
     }
 }
 
-impl Config {
-    /// Whether the backend judges credentials.
-    pub fn has_connect_hook(&self) -> bool {
-        self.hooks.connect.url.is_some()
-    }
-}
-
 pub(super) fn check(config: &Config, fault: &mut Report<'_>) {
     let hooks = &config.hooks;
     if let Some((key, _)) = hooks.urls().iter().find(|(_, url)| url.is_some() && hooks.secrets.is_empty()) {
@@ -241,7 +234,8 @@ pub(super) fn check(config: &Config, fault: &mut Report<'_>) {
             }
         };
         if let Some(n) = namespaces.iter().find(|n| n.asks(point) && url.is_none()) {
-            let problem = format!("is not set, and the namespace `{}` has the hook `{}`", n.prefix, point.name());
+            let problem =
+                format!("is not set, and the namespace `{}` has the hook `{}`", n.prefix, point.name());
             fault(key, problem, "say where to ask, or leave the hook out of the namespace's `hooks`");
         }
     }

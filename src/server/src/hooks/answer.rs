@@ -93,7 +93,8 @@ impl Caller {
         data: impl Serialize,
         check: impl FnOnce(T) -> Result<T, HookError>,
     ) -> Result<Option<T>, Fault> {
-        let body = serde_json::to_vec(&Body { kind: target.kind.name(), data }).map_err(|_| Code::Internal)?;
+        let body =
+            serde_json::to_vec(&Body { kind: target.kind.name(), data }).map_err(|_| Code::Internal)?;
         let counters = self.counters.of(target.kind);
         let error = match self.ask(target, body).await.and_then(|answer| judge(&answer, check)) {
             Ok(Ok(then)) => {

@@ -11,8 +11,12 @@ pub(super) struct Breaker {
 }
 
 enum State {
-    Closed { failures: u64 },
-    Open { until: Instant },
+    Closed {
+        failures: u64,
+    },
+    Open {
+        until: Instant,
+    },
     /// One request finds out how things are.
     Probing,
 }

@@ -2,7 +2,7 @@
 
 use super::answer::unavailable;
 use super::caller::{Caller, HookError, Target};
-use crate::auth::jwt::{self, Claims};
+use crate::auth::jwt::Claims;
 use crate::config::OnFailure;
 use crosspoint_core::{Code, Fault, Grant, Transport};
 use http::{HeaderMap, HeaderName};
@@ -75,12 +75,12 @@ impl ConnectHook {
         let on_failure = if held.is_some() { self.on_failure } else { OnFailure::Refuse };
         let mut grant = None;
         let check = |answer: Connecting| match answer.claims {
-            Some(claims) => match jwt::grant(claims, 0.0) {
-                Some(given) => {
+            Some(claims) => match claims.grant() {
+                Ok(given) => {
                     grant = Some(given);
                     Ok(Connecting { claims: None })
                 }
-                None => Err(HookError::Garbage("`sub` or `info` is not fit".into())),
+                Err(_) => Err(HookError::Garbage("the claims are not fit".into())),
             },
             None if held.is_none() => Err(HookError::Garbage("`claims` are missing".into())),
             None => Ok(answer),

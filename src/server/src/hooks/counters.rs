@@ -13,8 +13,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 5] = [Kind::Connect, Kind::Join, Kind::Publish, Kind::Request, Kind::Notify];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Kind::Connect => "connect",
