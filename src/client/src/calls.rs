@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::driver::Command;
-use crate::options::{HistoryOptions, JoinOptions, PublishOptions};
+use crate::options::{HistoryOptions, PublishOptions};
 use bytes::Bytes;
 use crosspoint_core::frame::{AnswerError, Volatile};
 use crosspoint_core::{Code, Fault, Frame};
@@ -92,27 +92,21 @@ pub enum RequestError {
 }
 
 impl Client {
-    /// Joins a room; its events come to the readers of [`Client::events`]. In a new session the client joins it again by itself, with
-    /// the position it has come to.
-    ///
-    /// # Errors
-    /// As [`Client::call`]; `forbidden`, `limit_exceeded`, `unavailable`.
-    pub async fn room(&self, room: &str, options: JoinOptions) -> Result<Joined, Fault> {
-        read(self.call(Frame::with("hub:join", &options.data()).room(room)).await?)
-    }
-
     /// Leaves a room.
     ///
     /// # Errors
     /// As [`Client::call`]; `not_joined`.
     pub async fn leave(&self, room: &str) -> Result<(), Fault> {
+        self.shared().rooms.forget(room);
         self.call(Frame::new("hub:leave").room(room)).await.map(drop)
     }
 
     /// Publishes an event; resolves when it is as safe as the room's namespace wants. Dropping the future doesn't take it back.
     ///
     /// # Errors
-    /// As [`Client::call`]; `forbidden`, `not_joined`, `limit_exceeded`, `rate_limited`, `unavailable`.
+    /// As [`Client::call`]; `forbidden`, `muted`, `not_joined`, `limit_exceeded`, `unavailable`; `rate_limited` after
+    /// [`Options::rate_limited_wait`](crate::Options::rate_limited_wait): until then it is sent again when the hub says, and what is
+    /// published to that room meanwhile waits behind it.
     pub async fn publish<T: Serialize + ?Sized>(
         &self,
         room: &str,
@@ -141,7 +135,7 @@ impl Client {
 
     async fn publish_frame(&self, mut frame: Frame, options: PublishOptions) -> Result<Published, Fault> {
         (frame.id, frame.echo) = (options.id, options.echo);
-        read(self.call(frame).await?)
+        read(self.call_patiently(frame).await?)
     }
 
     /// Publishes without asking for a reply: kept over the loss of a link, not over that of the session. A refusal comes as an event
@@ -213,7 +207,7 @@ impl Client {
             delivered: u64,
         }
         let frame = with_to(&format!("user:{user}"), kind, data)?;
-        let reply: Reply = read(self.call(frame).await?)?;
+        let reply: Reply = read(self.call_patiently(frame).await?)?;
         Ok(reply.delivered)
     }
 
@@ -322,7 +316,7 @@ fn with_to<T: Serialize + ?Sized>(to: &str, kind: &str, data: &T) -> Result<Fram
     Ok(frame)
 }
 
-fn read<T: DeserializeOwned>(reply: Frame) -> Result<T, Fault> {
+pub(crate) fn read<T: DeserializeOwned>(reply: Frame) -> Result<T, Fault> {
     serde_json::from_str(reply.data.as_ref().map_or("null", |d| d.get()))
         .map_err(|e| Fault::new(Code::Internal, format!("a reply of another shape: {e}")))
 }

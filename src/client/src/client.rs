@@ -3,9 +3,11 @@
 use crate::bulk::Bulk;
 use crate::driver::{Command, Driver, fault_in};
 use crate::event::{Events, Readers, State};
+use crate::limited::Lanes;
 use crate::link::Beside;
 use crate::options::Options;
 use crate::random::Ids;
+use crate::rooms::Rooms;
 use crate::status::{Counters, Counts, Status};
 use crate::transport::Transport;
 use crosspoint_core::limits::ClientLimits;
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Mutex<ClientLimits>,
     pub(crate) bulk: Bulk,
     pub(crate) beside: Beside,
+    pub(crate) rooms: Rooms,
+    pub(crate) lanes: Lanes,
 }
 
 /// A session with a hub, over whatever link there is. Cheap to clone; when the last clone is dropped the session ends.
@@ -48,6 +52,23 @@ pub struct Client {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
     ids: Arc<Ids>,
+}
+
+/// A client that its last handle may end.
+#[derive(Clone)]
+pub(crate) struct WeakClient {
+    shared: Arc<Shared>,
+    commands: mpsc::WeakSender<Command>,
+    status: watch::Receiver<Status>,
+    ids: Arc<Ids>,
+}
+
+impl WeakClient {
+    /// `None` if there is no handle any more.
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        let WeakClient { shared, commands, status, ids } = self.clone();
+        Some(Client { shared, commands: commands.upgrade()?, status, ids })
+    }
 }
 
 impl Client {
@@ -63,12 +84,20 @@ impl Client {
             limits: Mutex::default(),
             bulk: Bulk::new(),
             beside: Beside::default(),
+            rooms: Rooms::default(),
+            lanes: Lanes::default(),
             options,
         });
         let (commands, asked) = mpsc::channel(COMMANDS_MAX);
         let (told, status) = watch::channel(Status::default());
-        tokio::spawn(Driver::run(shared.clone(), told, asked));
-        Client { shared, commands, status, ids: Arc::new(Ids::new()) }
+        let client = Client { shared: shared.clone(), commands, status, ids: Arc::new(Ids::new()) };
+        tokio::spawn(Driver::run(shared, client.downgrade(), told, asked));
+        client
+    }
+
+    fn downgrade(&self) -> WeakClient {
+        let Client { shared, commands, status, ids } = self.clone();
+        WeakClient { shared, commands: commands.downgrade(), status, ids }
     }
 
     /// Resolves at the first welcome.

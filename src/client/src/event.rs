@@ -59,19 +59,45 @@ pub enum ClientEvent {
         /// Whether the session went on.
         resumed: bool,
     },
-    /// A new session: the room was joined again.
+    /// The room was joined again: in a new session, or with a new token.
     Rejoined {
         /// The room.
         room: String,
         /// The reply's data.
         data: serde_json::Value,
     },
-    /// A new session: the room could not be joined again.
+    /// It could not be joined again.
     RejoinFailed {
         /// The room.
         room: String,
         /// Why.
         code: Code,
+    },
+    /// The client's token ends soon. A provider ([`Options::token`](crate::Options::token)) is asked for another by itself; with a fixed one
+    /// it is time for [`Client::refresh`](crate::Client::refresh).
+    TokenExpiring {
+        /// In this time, ms.
+        expires_in_ms: u64,
+    },
+    /// The hub has taken the session out of a room.
+    Removed {
+        /// The room.
+        room: String,
+        /// `kicked`, `banned`, `token` (what allowed it is over), `revoked`, `backend` or `hook`.
+        reason: String,
+        /// What the hub says.
+        fault: Fault,
+        /// Of a ban: its end, ms since 1970.
+        until_ms: Option<u64>,
+        /// The room is being joined again with a new token: `Rejoined` or `RejoinFailed` follows.
+        returning: bool,
+    },
+    /// The hub has put the session into a room, at a backend's wish.
+    Added {
+        /// The room.
+        room: String,
+        /// As in the reply to a join.
+        data: serde_json::Value,
     },
     /// A round-trip time, ms.
     Rtt(u64),

@@ -38,6 +38,9 @@ pub struct Options {
     /// How often a link that is quiet shows that it lives, unless the hub wants it less often; about two seconds more without such a
     /// sign, and the client takes another link. Zero: a dead link is noticed by the hub's heartbeat only. Default 2.5 s.
     pub beat: Duration,
+    /// How long a join, a publish or a message to a user that the hub refuses as too fast (`rate_limited`) is sent again, each time when
+    /// the hub says. Zero: it fails at once. Default 60 s.
+    pub rate_limited_wait: Duration,
     /// Frames that may wait for their acknowledgement or reply. Default 4096.
     pub queue_max: usize,
     /// Events that wait for each reader; when a reader's queue is full, the links are not read any further. Default 1024.
@@ -65,6 +68,7 @@ impl Options {
             connect_timeout: Duration::from_secs(10),
             reply_timeout: Duration::from_secs(30),
             beat: Duration::from_millis(2_500),
+            rate_limited_wait: Duration::from_secs(60),
             queue_max: 4096,
             events_max: 1024,
             roots_pem: vec![],
@@ -89,11 +93,16 @@ pub struct JoinOptions {
     pub presence: bool,
     /// This session's presence state.
     pub state: Option<Map<String, Value>>,
+    /// A token for this room alone, which adds to what the client's own allows. A provider is asked again when the last one is over.
+    pub token: Token,
 }
 
 impl JoinOptions {
-    pub(crate) fn data(self) -> Map<String, Value> {
+    pub(crate) fn data(self, token: Option<String>) -> Map<String, Value> {
         let mut data = Map::new();
+        if let Some(token) = token {
+            data.insert("token".into(), token.into());
+        }
         if let Some(since) = self.since {
             data.insert("since".into(), since.into());
         }

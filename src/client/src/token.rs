@@ -28,6 +28,26 @@ pub enum Token {
 }
 
 impl Token {
+    /// The token itself; asks the provider, if there is one, and waits for it no longer than `within`.
+    pub(crate) fn ask(&self, within: Duration) -> BoxFuture<'static, Result<Option<String>, Fault>> {
+        match self {
+            Token::None => Box::pin(async { Ok(None) }),
+            Token::Fixed(token) => {
+                let token = token.clone();
+                Box::pin(async { Ok(Some(token)) })
+            }
+            Token::Provider(provide) => {
+                let asked = provide();
+                Box::pin(async move {
+                    match tokio::time::timeout(within, asked).await {
+                        Ok(token) => token.map(Some),
+                        Err(_) => Err(Fault::new(Code::Timeout, "the token provider did not answer in time")),
+                    }
+                })
+            }
+        }
+    }
+
     /// A provider. A fault that it returns ends the attempt, and the client if it says `never`.
     pub fn provider<F, T>(provide: F) -> Token
     where
@@ -91,6 +111,11 @@ impl Tokens {
     pub(crate) fn refused(&mut self) -> bool {
         self.refusals += 1;
         self.stale = true;
+        self.renewable()
+    }
+
+    /// Another can be had: the hub has not refused too many in a row.
+    pub(crate) fn renewable(&self) -> bool {
         matches!(self.source, Token::Provider(_)) && self.refusals <= REFUSALS_MAX
     }
 
@@ -120,15 +145,7 @@ impl Tokens {
     /// The token for the next attempt; asks the provider if the last one is not to be used again.
     pub(crate) fn get(&self, within: Duration) -> BoxFuture<'static, Result<Option<String>, Fault>> {
         match &self.source {
-            Token::Provider(provide) if self.stale => {
-                let asked = provide();
-                Box::pin(async move {
-                    match tokio::time::timeout(within, asked).await {
-                        Ok(token) => token.map(Some),
-                        Err(_) => Err(Fault::new(Code::Timeout, "the token provider did not answer in time")),
-                    }
-                })
-            }
+            Token::Provider(_) if self.stale => self.source.ask(within),
             _ => {
                 let known = self.known.clone();
                 Box::pin(async { Ok(known) })

@@ -35,7 +35,10 @@ impl Driver {
             Command::Position { room, done } => drop(done.send(self.machine.position(&room))),
             Command::Move { to, done } => self.move_to(to, done),
             Command::Allow(transports) => self.allow(transports),
-            Command::Token(token) => self.connect.tokens.set(Some(token)),
+            Command::Token(token) => {
+                self.connect.tokens.set(Some(token));
+                self.token_taken();
+            }
             Command::Kill => self.kill(),
             Command::Close(done) => {
                 self.closers.push(done);

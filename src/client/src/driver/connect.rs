@@ -280,7 +280,7 @@ impl Driver {
             Retry::Now | Retry::Backoff => false,
         };
         if over {
-            return self.end(fault);
+            return self.end(signed_out(fault));
         }
         let may = fault.retry != Retry::Backoff;
         let at_once = sent_on || (may && c.quick);
@@ -293,6 +293,14 @@ impl Driver {
         c.retry_at = now.saturating_add(wait);
         self.disconnected(&fault);
     }
+}
+
+/// No token that this client can have lets it in (any more).
+fn signed_out(fault: Fault) -> Fault {
+    if fault.retry != Retry::Refresh || fault.code == Code::Unauthorized {
+        return fault;
+    }
+    Fault::new(Code::Unauthorized, format!("{} ({})", Code::Unauthorized.message(), fault.code))
 }
 
 fn says_when_or_where(fault: &Fault) -> bool {

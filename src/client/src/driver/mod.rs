@@ -6,6 +6,7 @@ mod connect;
 mod detour;
 mod moving;
 mod outcome;
+mod places;
 mod racing;
 mod renewal;
 mod replies;
@@ -15,7 +16,7 @@ pub(crate) use command::Command;
 pub(crate) use connect::agent;
 pub(crate) use replies::{Replies, fault_in};
 
-use crate::client::Shared;
+use crate::client::{Shared, WeakClient};
 use crate::clock::Clock;
 use crate::link::{Handle, LinkEvent, Posts};
 use crate::net::{Base, Tls};
@@ -40,6 +41,7 @@ const BATCH: usize = 32;
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
+    client: WeakClient,
     base: Base,
     tls: Arc<Tls>,
     clock: Clock,
@@ -70,6 +72,7 @@ impl Driver {
     /// Runs a client until it is closed.
     pub(crate) async fn run(
         shared: Arc<Shared>,
+        client: WeakClient,
         status: watch::Sender<Status>,
         commands: mpsc::Receiver<Command>,
     ) {
@@ -104,6 +107,7 @@ impl Driver {
             held: 0,
             ended: None,
             closers: vec![],
+            client,
             shared,
         };
         driver.turn(commands, events).await;

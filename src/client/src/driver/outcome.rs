@@ -35,7 +35,7 @@ impl Driver {
             }
             Output::Welcomed { link, session, user, resumed } => self.welcomed(link, session, user, resumed),
             Output::Rejoined { room, data } => self.emit(ClientEvent::Rejoined { room, data }),
-            Output::RejoinFailed { room, code } => self.emit(ClientEvent::RejoinFailed { room, code }),
+            Output::RejoinFailed { room, code } => self.rejoin_failed(room, code),
             Output::Lost { frames } => self.emit(ClientEvent::Lost(frames)),
             Output::Move { to, reason, within_ms } => {
                 tracing::debug!(?to, reason, within_ms, "the hub asks for another link");
@@ -56,6 +56,10 @@ impl Driver {
         match frame.kind.as_str() {
             "hub:gap" => count(&counters.gaps),
             "hub:bulk" => return crate::bulk::asked(&self.shared),
+            "hub:token_expiring" => return self.expiring(&frame),
+            "hub:removed" => return self.removed(&frame),
+            "hub:added" => return self.added(&frame),
+            "hub:reply" | "hub:error" if self.refreshed(&frame) => return,
             _ => {}
         }
         if let Some(frame) = self.replies.answer(frame) {

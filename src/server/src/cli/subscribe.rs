@@ -36,7 +36,7 @@ pub(super) fn subscribe(args: &SubscribeArgs) -> Result<(), Failure> {
             since: args.since.clone(),
             history: args.history,
             presence: args.presence,
-            state: None,
+            ..JoinOptions::default()
         };
         let joined = client.room(&args.room, join);
         let mut joined = std::pin::pin!(joined);
