@@ -5,6 +5,7 @@ use crate::cell::{BulkOf, Cell};
 use crate::clock::unix_ms;
 use crate::hub::{Hub, hex, random};
 use crate::link::HubLink;
+use crate::rates::Pace;
 use crate::permit::forbidden;
 use crosspoint_core::client::Hello;
 use crosspoint_core::frame::From;
@@ -33,6 +34,8 @@ pub(crate) struct Receiver {
     pub(crate) changed: Arc<Notify>,
     /// Until then, µs, what it has sent of files uses up what it may send.
     files_until: u64,
+    /// The pace of all that it has sent in bulk.
+    pace: Pace,
 }
 
 /// A frame on its way from bulk session to bulk session.
@@ -193,10 +196,18 @@ impl Hub {
         Some(Duration::from_micros(from.saturating_sub(now)))
     }
 
+    /// How long it has to wait because of all that its sender has sent in bulk.
+    fn bulk_wait(&self, bulky: &Bulky) -> Duration {
+        let (cost, per_s) = (bulky.message.cost() as u64, self.rates.rates.session.bulk_bytes_per_s);
+        let mut state = bulky.main.state.lock();
+        state.receiver().pace.take(self.clock.now_us(), cost, per_s.into())
+    }
+
     /// Delivers it as soon as the receiver has room for it. `None`: the sender is gone meanwhile.
     async fn deliver_bulk(self: &Arc<Hub>, cell: &Arc<Cell>, mut bulky: Bulky) -> Option<SharedFrame> {
         let over = &cell.bulk_of.as_ref()?.over;
-        if let Some(wait) = self.file_wait(&bulky).filter(|wait| !wait.is_zero()) {
+        let wait = self.file_wait(&bulky).unwrap_or_default().max(self.bulk_wait(&bulky));
+        if !wait.is_zero() {
             self.end_turn();
             tokio::select! {
                 () = sleep(wait) => {}

@@ -235,3 +235,20 @@ async fn an_address_has_so_many_connections_links_and_connects() {
     assert!(hub.connect_from(Some(ip)).is_ok());
     assert!(Link::open_with(&hub, info).closed().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn bulk_beyond_its_pace_waits_and_is_not_refused() {
+    let hub = hub(limited(|r| (r.session.bulk_bytes_per_s, r.session.frames_per_s) = (1_000, 100)));
+    let (_a, main) = Link::hello_with_bulk(&hub, "a").await;
+    let (bulk, _) = Link::bulk(&hub, &main).await;
+    let (b, to) = Link::hello(&hub, "b").await;
+    let begun = tokio::time::Instant::now();
+    for n in 0..3 {
+        let to = format!("session:{}", to["session"].as_str().expect("name"));
+        let piece = json!({"type": "piece", "to": to, "id": format!("p{n}"), "data": "x".repeat(900)});
+        let codes = answers(&bulk, [piece]).await;
+        assert_eq!(codes, [None]);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1_700), "three kilobytes, of which one may come at once");
+    assert_eq!((b.data_of("piece").len(), hub.stats().rate_limited), (3, 0));
+}
