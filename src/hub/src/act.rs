@@ -133,6 +133,8 @@ impl Hub {
             Some("watch") => self.reply_now(cell, &Asked::of(&frame), self.watch(cell, &frame)),
             Some("unwatch") => self.reply_now(cell, &Asked::of(&frame), self.unwatch(cell, &frame)),
             Some("refresh") => self.refresh(cell, &frame),
+            Some("moderate") => self.reply_now(cell, &Asked::of(&frame), self.moderate_for(cell, &frame)),
+            Some("moderation") => self.reply_now(cell, &Asked::of(&frame), self.moderation_for(cell, &frame)),
             Some("ice") => self.reply_now(cell, &Asked::of(&frame), Ok(self.ice_for(cell))),
             Some("webrtc") => self.reply_to(cell, frame, Hub::offered),
             Some(_) => {

@@ -10,6 +10,7 @@ use crate::engine::{Engine, HistoryFrom, HistoryQuery};
 use crate::hooks::{HookPoint, Hooks};
 use crate::ice::IceSource;
 use crate::link::HubLink;
+use crate::moderation::Moderations;
 use crate::offers::Offers;
 use crate::payloads::PayloadCheck;
 use crate::rates::Limiter;
@@ -53,6 +54,7 @@ pub struct Hub {
     pub(crate) services: RwLock<HashMap<Box<str>, Vec<Arc<Cell>>>>,
     pub(crate) tickets: Tickets,
     pub(crate) revocations: Revocations,
+    pub(crate) moderations: Moderations,
     pub(crate) expiring_ms: u64,
     pub(crate) requests: Requests,
     pub(crate) watches: Watches,
@@ -117,12 +119,9 @@ impl Hub {
         let clock = Clock::new();
         let hub = Arc::new(Hub {
             rates: Limiter::new(&config, clock),
-            tickets: Tickets::new(
-                config.limits.ticket_ms,
-                config.limits.sessions_max,
-                config.ticket_binding,
-            ),
+            tickets: Tickets::new(config.limits.ticket_ms, config.limits.sessions_max, config.ticket_binding),
             revocations: Revocations::new(config.limits.revocations_max),
+            moderations: Moderations::new(config.limits.room_moderated_max, config.limits.moderated_max),
             expiring_ms: config.expiring_ms,
             admission: Admission::new(config.limits.connects_per_s),
             bulk_limits: Arc::new(config.limits.for_bulk()),
@@ -193,6 +192,9 @@ impl Hub {
         let mut room = Room::new(name.clone(), self.namespaces.of(&name).clone());
         room.spent = self.rates.room(&room.namespace.prefix);
         room.hooks = self.told(&room.namespace, HookPoint::Room).cloned();
+        if self.moderations.has(&name) {
+            room.set_moderated();
+        }
         let room = Arc::new(room);
         rooms.insert(name.clone(), room.clone());
         self.engine.subscribe(&name);

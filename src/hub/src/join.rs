@@ -5,6 +5,7 @@ use crate::backend::Denied;
 use crate::cell::{Cell, Joined, State};
 use crate::engine::{HistoryFrom, HistoryPage, HistoryQuery, Member, Presence};
 use crate::hub::{Hub, gap};
+use crate::moderation::Action;
 use crate::permit::forbidden;
 use crate::room::Room;
 use crate::turn;
@@ -81,6 +82,7 @@ impl Hub {
             None => None,
         };
         self.may_enter(&cell.state.lock(), name, token.as_deref())?;
+        self.moderations.check(name, &cell.user, Action::Ban)?;
         let denied = self.ask_to_join(cell, name, data.state.as_ref()).await?;
         let (room, read) = self.enter_room(cell, name, data.presence, denied, token)?;
         let (sees, reads) = {
@@ -155,6 +157,10 @@ impl Hub {
             if let Some(at) = timer {
                 self.set_timer(cell, at);
             }
+            // Who bans looks at the sessions in the room after it has noted the ban, so one of the two finds the other.
+            if room.is_moderated() {
+                self.moderations.check(name, &cell.user, Action::Ban)?;
+            }
             if before.is_some() {
                 room.watch(&cell.name, presence);
                 return Ok((room, read));
@@ -201,7 +207,12 @@ impl Hub {
         Some(joined)
     }
 
-    async fn present(&self, cell: &Arc<Cell>, room: &Arc<Room>, shown: Option<Raw>) -> Result<(), Fault> {
+    pub(crate) async fn present(
+        &self,
+        cell: &Arc<Cell>,
+        room: &Arc<Room>,
+        shown: Option<Raw>,
+    ) -> Result<(), Fault> {
         if !room.namespace.presence {
             return Ok(());
         }
@@ -278,6 +289,7 @@ impl Hub {
         if !cell.state.lock().may(Cap::History, name) {
             return Err(forbidden("reading the history of", name));
         }
+        self.moderations.check(name, &cell.user, Action::Ban)?;
         let HistoryData { since, before, limit } = parse::<Option<HistoryData>>(&frame)?.unwrap_or_default();
         let page = self.read_history(name, since.as_deref(), before, limit).await?;
         history_json(&page)
@@ -311,6 +323,7 @@ impl Hub {
         if !cell.state.lock().may(Cap::Presence, name) {
             return Err(forbidden("seeing who is in", name));
         }
+        self.moderations.check(name, &cell.user, Action::Ban)?;
         Ok(json!({"members": self.engine.members(name).await?}))
     }
 

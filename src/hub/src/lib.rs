@@ -21,6 +21,7 @@ mod config;
 mod drain;
 pub mod engine;
 mod feed;
+mod force;
 mod greeting;
 mod hello;
 mod hooks;
@@ -28,6 +29,8 @@ mod hub;
 mod ice;
 mod join;
 mod link;
+mod moderate;
+mod moderation;
 mod offers;
 mod payloads;
 mod peers;
@@ -54,8 +57,10 @@ pub use engine::{Engine, HistoryFrom, HistoryPage, HistoryQuery, Member, MemoryE
 pub use hooks::{
     Asker, Content, HookPoint, Hooks, JoinAsk, Notification, PublishAsk, RequestAnswer, RequestAsk, Rewrite,
 };
+pub use force::Whom;
 pub use hub::{Hub, random_id};
 pub use ice::{Ice, IceServer, IceSource};
+pub use moderation::{Action, Moderated, Moderation, REASON_BYTES_MAX};
 pub use offers::{Answered, Offers};
 pub use payloads::PayloadCheck;
 pub use rates::{AddressRates, Connection, Preset, Rates, Refused, RoomRates, SessionRates, UserRates};

@@ -4,6 +4,7 @@ use crate::act::{Asked, Step, parse, reply, room_of};
 use crate::cell::Cell;
 use crate::clock::unix_ms;
 use crate::hub::Hub;
+use crate::moderation::Action;
 use crate::permit::forbidden;
 use crate::room::Room;
 use crate::turn;
@@ -217,7 +218,9 @@ impl Hub {
 
     /// Whom a signal is for, if both are in the room.
     pub(crate) fn signalled(&self, cell: &Cell, room: &str, to: Option<&str>) -> Result<Arc<Cell>, Fault> {
-        self.room_for_signals(cell, room)?;
+        if self.room_for_signals(cell, room)?.is_moderated() {
+            self.moderations.check(room, &cell.user, Action::Mute)?;
+        }
         let Some(("session", to)) = to.and_then(|to| to.split_once(':')) else {
             return Err(Fault::new(Code::BadRequest, "hub:signal needs a `to` that is session:…"));
         };

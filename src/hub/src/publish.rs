@@ -6,6 +6,7 @@ use crate::config::Namespace;
 use crate::engine::{Answer, Published};
 use crate::hooks::HookPoint;
 use crate::hub::{Hub, random_id};
+use crate::moderation::Action;
 use crate::permit::forbidden;
 use crosspoint_core::frame::From;
 use crosspoint_core::wire::Draft;
@@ -35,8 +36,17 @@ impl Hub {
         let state = cell.state.lock();
         match state.rooms.get(name) {
             _ if !state.may(Cap::Publish, name) => Err(forbidden("publishing to", name)),
-            Some(joined) => Ok((joined.room.name.clone(), joined.room.namespace.clone())),
-            None if state.grant.publish_unjoined => Ok((name.into(), self.namespaces.of(name).clone())),
+            Some(joined) => {
+                if joined.room.is_moderated() {
+                    self.moderations.check(name, &cell.user, Action::Mute)?;
+                }
+                Ok((joined.room.name.clone(), joined.room.namespace.clone()))
+            }
+            None if state.grant.publish_unjoined => {
+                self.moderations.check(name, &cell.user, Action::Ban)?;
+                self.moderations.check(name, &cell.user, Action::Mute)?;
+                Ok((name.into(), self.namespaces.of(name).clone()))
+            }
             None => Err(Fault::new(Code::NotJoined, format!("Join the room {name} first"))),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Room {
     /// Presence changes since the last announcement.
     news: Mutex<News>,
     pub(crate) roster: Roster,
+    /// Somebody is, or was, muted or banned in it.
+    moderated: AtomicBool,
     /// What its members used up of its rates, if it has any.
     pub(crate) spent: Option<Box<RoomSpent>>,
     /// Who is told when it is occupied and vacated.
@@ -73,9 +75,19 @@ impl Room {
             members: Mutex::default(),
             news: Mutex::default(),
             roster: Roster::default(),
+            moderated: AtomicBool::new(false),
             spent: None,
             hooks: None,
         }
+    }
+
+    /// Whether it has to be looked up who is muted or banned in it.
+    pub(crate) fn is_moderated(&self) -> bool {
+        self.moderated.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_moderated(&self) {
+        self.moderated.store(true, Ordering::Release);
     }
 
     pub(crate) fn has_history(&self) -> bool {
@@ -138,6 +150,11 @@ impl Room {
             m.watchers += usize::from(watches);
         }
         true
+    }
+
+    /// The sessions in it of which this is true.
+    pub(crate) fn cells(&self, wanted: impl Fn(&Cell) -> bool) -> Vec<Arc<Cell>> {
+        self.members.lock().list.iter().filter(|s| wanted(&s.cell)).map(|s| s.cell.clone()).collect()
     }
 
     /// Changes whether a member wants presence changes.

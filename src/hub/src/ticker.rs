@@ -30,6 +30,7 @@ pub(crate) fn spawn(hub: &Arc<Hub>) {
             if tick.is_multiple_of(SWEEP_TICKS) {
                 hub.engine.sweep();
                 hub.revocations.sweep();
+                hub.moderations.sweep();
                 hub.rates.sweep();
             }
         }
