@@ -4,7 +4,7 @@
 mod common;
 
 use common::{PATIENCE, SECRET};
-use crosspoint::auth::jwt::Hs256;
+use crosspoint_core::{Cap, Grant};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
@@ -162,7 +162,9 @@ fn tokens_grant_what_was_asked() {
     );
     assert_eq!(code, 0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let grant = Hs256::new(SECRET.as_bytes(), 0).verify(out.trim(), now).unwrap();
+    let (code, shown, err) = run(&["token", "verify", out.trim()], &[("CROSSPOINT_AUTH__JWT_SECRET", SECRET)]);
+    assert_eq!(code, 0, "{err}");
+    let grant: Grant = serde_json::from_str(&shown).unwrap();
     assert_eq!(grant.user, "alice");
     assert!(
         grant.may_join("chat:1")
@@ -171,7 +173,7 @@ fn tokens_grant_what_was_asked() {
             && grant.may_serve("sfu")
     );
     let end = grant.expires_unix_s.unwrap();
-    assert!((now + 7100..=now + 7200).contains(&end));
+    assert!((now + 7100..=now + 7205).contains(&end));
     assert!(run(&["token", "--user", "a", "--secret", SECRET], &[]).1.starts_with("eyJ"));
 
     let (code, _, err) = run(&["token", "--user", "alice"], &[]);
@@ -181,6 +183,121 @@ fn tokens_grant_what_was_asked() {
         assert_eq!(run(&args, &[]).0, 2, "{args:?}");
     }
     assert_eq!(run(&["token", "--user", "", "--secret", SECRET], &[]).0, 1);
+}
+
+/// The keys and tokens that src/server/tests/tokens/make.mjs made.
+fn made() -> serde_json::Value {
+    serde_json::from_str(include_str!("tokens/vectors.json")).unwrap()
+}
+
+/// A file that goes with the test.
+struct Kept(String);
+
+impl Kept {
+    fn new(name: &str, text: &str) -> Kept {
+        let path = std::env::temp_dir().join(format!("crosspoint-cli-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Kept(path.to_str().unwrap().into())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn tokens_are_signed_with_private_keys_and_say_all_that_can_be_said() {
+    let made = made();
+    for (kind, algs) in [
+        ("RSA", &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"][..]),
+        ("P-256", &["ES256"]),
+        ("P-384", &["ES384"]),
+        ("Ed25519", &["EdDSA"]),
+    ] {
+        let of = |half: &str| Kept::new(&format!("{kind}-{half}.pem"), made["keys"][kind][half].as_str().unwrap());
+        let (private, public) = (of("private"), of("public"));
+        let keys = format!("auth.keys=[{{file = '{}', kid = 'k1', iss = 'us', aud = 'hub'}}]", public.0);
+        for alg in algs {
+            let mut args = vec!["token", "--user", "bob", "--key", &private.0, "--alg", alg, "--kid", "k1"];
+            args.extend(["--iss", "us", "--aud", "hub", "--jti", "t-1", "--name", "Bob", "--join", "chat:*"]);
+            args.extend(["--history", "chat:1", "--no", "files", "--moderate", "chat:1", "--publish-unjoined"]);
+            let (code, token, err) = run(&args, &[]);
+            assert_eq!(code, 0, "{alg}: {err}");
+            let (code, shown, err) = run(&["token", "verify", token.trim(), "--set", &keys], &[]);
+            assert_eq!(code, 0, "{alg}: {err}");
+            let grant: Grant = serde_json::from_str(&shown).unwrap();
+            assert_eq!((grant.user.as_str(), grant.token_id.as_deref()), ("bob", Some("t-1")));
+            assert!(grant.issued_unix_s.is_some() && grant.info.as_ref().unwrap().get().contains("Bob"));
+            let may = |cap| grant.may(cap, "chat:1");
+            assert!(may(Cap::Join) && may(Cap::Call) && may(Cap::Moderate) && !may(Cap::Files));
+        }
+        let (code, _, err) = run(&["token", "--user", "bob", "--key", &private.0, "--alg", "HS256"], &[]);
+        assert!(code == 1 && err.contains("HS256 does not go with this kind of key"), "{err}");
+    }
+}
+
+#[test]
+fn operators_are_told_why_a_token_is_refused_and_what_it_says() {
+    let env = [("CROSSPOINT_AUTH__JWT_SECRET", SECRET)];
+    let token = |args: &[&str]| {
+        let (code, out, err) = run(&[&["token", "--user", "alice"], args].concat(), &env);
+        assert_eq!(code, 0, "{err}");
+        out.trim().to_owned()
+    };
+    let verify = |token: &str, args: &[&str]| {
+        let (code, _, err) = run(&[&["token", "verify", token], args].concat(), &env);
+        assert_eq!(code, 1, "{err}");
+        err
+    };
+    assert!(verify(&token(&["--aud", "other"]), &[]).contains("`aud` is not for here"));
+    assert!(verify(&token(&[]), &["--set", "auth.audiences=hub"]).contains("`aud`"));
+    assert!(verify(&token(&["--room", "lobby"]), &[]).contains("for one room"));
+    assert!(verify(&token(&[]), &["--room"]).contains("has no `room`"));
+    assert!(verify(&token(&["--secret", &"x".repeat(40)]), &[]).contains("verifies its signature"));
+    assert!(verify("nonsense", &[]).contains("not a signed JWT"));
+    let room = token(&["--room", "lobby", "--ttl", "1m"]);
+    let (code, shown, _) = run(&["token", "verify", "--room", &room], &env);
+    assert!(code == 0 && serde_json::from_str::<Grant>(&shown).unwrap().may_join("lobby"));
+
+    let (code, shown, _) = run(&["token", "inspect", &token(&["--kid", "k1", "--jti", "t-1"])], &[]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((code, &shown["header"]["alg"], &shown["header"]["kid"]), (0, &"HS256".into(), &"k1".into()));
+    assert_eq!((&shown["claims"]["sub"], &shown["claims"]["jti"]), (&"alice".into(), &"t-1".into()));
+    assert_eq!(run(&["token", "inspect", "a.b"], &[]).0, 1);
+    // From standard input, which is empty here.
+    assert_eq!(run(&["token", "verify"], &env).0, 1);
+    assert_eq!(run(&["token"], &env).0, 2);
+}
+
+#[test]
+fn config_check_reads_the_keys_of_tokens() {
+    let check = |settings: &[&str]| {
+        let sets = settings.iter().flat_map(|s| ["--set", s]);
+        let (code, out, err) = run(&["config", "check"].into_iter().chain(sets).collect::<Vec<_>>(), &[]);
+        (code, out, err)
+    };
+    for (setting, problem) in [
+        ("auth.keys=[{secret = 'short'}]", "its secret has 5 bytes, fewer than 32"),
+        ("auth.keys=[{kid = 'x'}]", "not one of `secret` and `file`"),
+        ("auth.keys=[{file = '/nowhere/key.pem'}]", "cannot be read"),
+        ("auth.keys=[{secret = 'hidden-0123456789abcdef0123456789', alg = 'RS256'}]", "RS256 is not for secrets"),
+        ("auth.keys=[{file = 'x', alg = 'none'}]", "neither a name nor a list"),
+        ("auth.jwt_algs=ES256", "ES256 is not for secrets"),
+        ("auth.jwks_urls=http://id.example.com/jwks", "can make tokens"),
+        ("auth.jwks_urls=id.example.com", "not the URL of a key set"),
+        ("auth.issuers=[{url = 'https://u:p@h/'}]", "not the URL of a key set"),
+        ("auth.jwks_timeout_ms=0", "not between 1 and"),
+        ("auth.jwks_min_interval_ms=0", "time of 0"),
+        ("auth.claims=", "is empty"),
+    ] {
+        let (code, _, err) = check(&[setting]);
+        assert!(code == 1 && err.contains(problem) && !err.contains("hidden"), "{setting}: {err}");
+    }
+    let (code, out, err) =
+        check(&["auth.jwks_urls=http://127.0.0.1:9/jwks", "auth.issuers=[{url = 'https://id.example.com/jwks', aud = 'hub'}]"]);
+    assert!(code == 0 && out.contains("aud = [\"hub\"]"), "{out}{err}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use common::{PATIENCE, SECRET, Ws, get, post, send, start, token};
 use crosspoint::Running;
-use crosspoint::auth::jwt::{Claims, Hs256};
+use crosspoint::auth::jwt::{Claims, Signer};
 use crosspoint::config::{Config, IceUrl, Net};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -138,7 +138,7 @@ async fn credentials_end_with_the_token() {
     .await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let claims = Claims { sub: "alice".into(), exp: Some((now + 300) as f64), ..Claims::default() };
-    let short = Hs256::new(SECRET.as_bytes(), 0).sign(&claims).unwrap();
+    let short = Signer::hs256(SECRET.as_bytes()).sign(&claims).unwrap();
     let answer = negotiate(&hub, &short).await;
     // The hub gives tokens its leeway, 5 s.
     assert!((200_000..=305_000).contains(&answer["ice_ms"].as_u64().unwrap()), "{answer}");

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Ws, dev, post, secured, send, start, token};
-use crosspoint::auth::jwt::{Claims, Hs256};
+use crosspoint::auth::jwt::{Claims, Signer};
 use serde_json::json;
 
 #[tokio::test]
@@ -47,8 +47,8 @@ async fn a_secured_hub_wants_a_good_token() {
     let hub = secured().await;
     let ask = json!({"version": 1, "transports": ["websocket"], "user": "bob"}).to_string();
     let expired = Claims { sub: "a".into(), exp: Some(1000.0), ..Claims::default() };
-    let expired = Hs256::new(common::SECRET.as_bytes(), 0).sign(&expired).unwrap();
-    let foreign = Hs256::new(b"another secret of fitting length!", 0);
+    let expired = Signer::hs256(common::SECRET.as_bytes()).sign(&expired).unwrap();
+    let foreign = Signer::hs256(b"another secret of fitting length!");
     let foreign = foreign.sign(&Claims { sub: "a".into(), ..Claims::default() }).unwrap();
     for (token, code) in [
         ("", "unauthorized"),

@@ -1,6 +1,6 @@
 use super::http::{Http, Version};
 use super::within;
-use crosspoint::auth::jwt::{Claims, Hs256};
+use crosspoint::auth::jwt::{Claims, Signer};
 use crosspoint::config::Config;
 use crosspoint::{Running, Server, StartError};
 use crosspoint_hub::{Namespace, Stats};
@@ -70,7 +70,7 @@ pub(crate) fn unix_s() -> f64 {
 }
 
 pub(crate) fn sign(claims: &Claims) -> String {
-    Hs256::new(SECRET.as_bytes(), 0).sign(claims).unwrap()
+    Signer::hs256(SECRET.as_bytes()).sign(claims).unwrap()
 }
 
 pub(crate) fn token(user: &str) -> String {

@@ -1,7 +1,7 @@
 //! What a token names and allows.
 
 use crate::support::*;
-use crosspoint::auth::jwt::{Claims, Hs256};
+use crosspoint::auth::jwt::{Claims, Signer};
 use crosspoint_client::{Client, Code, Options, RequestError, Token, Transport};
 
 pub(crate) fn claims(user: &str) -> Claims {
@@ -19,7 +19,7 @@ pub(crate) fn claims(user: &str) -> Claims {
 }
 
 pub(crate) fn sign(claims: &Claims) -> String {
-    Hs256::new(SECRET.as_bytes(), 0).sign(claims).unwrap()
+    Signer::hs256(SECRET.as_bytes()).sign(claims).unwrap()
 }
 
 pub(crate) fn token(user: &str) -> String {

@@ -11,6 +11,18 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
+
+/// Why clients can't be told apart as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The system has no randomness.
+    #[error("the system has no randomness")]
+    Random,
+    /// Keys of tokens can't be used.
+    #[error(transparent)]
+    Tokens(#[from] VerifierError),
+}
 
 /// Tokens, keys, and in dev mode the word of whoever comes.
 pub struct Gate {
@@ -24,15 +36,17 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// As configured.
+    /// As configured; begins to fetch keys that others publish.
     ///
     /// # Errors
-    /// When the system has no randomness.
-    pub(crate) fn new(config: &Config, backend: Arc<Backend>) -> Result<Gate, ring::error::Unspecified> {
-        let jwt = config.auth.jwt_secret.as_ref();
+    /// When the system has no randomness, or a key of tokens can't be used.
+    pub(crate) fn new(config: &Config, backend: Arc<Backend>) -> Result<Gate, GateError> {
+        let jwt = Verifier::new(config)?;
+        let keeping = jwt.as_ref().map(|jwt| jwt.keep(config)).transpose()?;
         Ok(Gate {
-            jwt: jwt.map(|secret| Hs256::new(secret.bytes(), config.auth.jwt_leeway_s)),
-            keys: ApiKeys::new(&config.auth)?,
+            jwt: jwt.map(Arc::new),
+            _keeping: keeping.unwrap_or_default(),
+            keys: ApiKeys::new(&config.auth).map_err(|_| GateError::Random)?,
             backend,
             open: config.is_open(),
             random: SystemRandom::new(),
@@ -53,13 +67,20 @@ impl Gate {
 }
 
 impl Gate {
-    fn known(&self, token: &str) -> Result<Grant, Fault> {
+    fn known(&self, token: &str, purpose: Purpose) -> Answer<Grant> {
         let now = unix_s();
         if let Some(grant) = self.keys.find(token, now).and_then(|key| key.grant.as_deref()) {
-            return Ok(grant.clone());
+            return Answer::Ready(Ok(grant.clone()));
         }
-        let jwt = self.jwt.as_ref().ok_or(Code::Unauthorized)?;
-        jwt.verify(token, now)
+        let Some(jwt) = &self.jwt else { return Answer::Ready(Err(Code::Unauthorized.into())) };
+        match jwt.verify(token, purpose, now) {
+            Verdict::Good(grant) => Answer::Ready(Ok(*grant)),
+            Verdict::Refused(why) => Answer::Ready(Err(why.into())),
+            Verdict::Unknown(_) => {
+                let (jwt, token) = (jwt.clone(), token.to_owned());
+                Answer::later(async move { Ok(jwt.verify_fetching(&token, purpose, now).await?) })
+            }
+        }
     }
 }
 
@@ -75,7 +96,7 @@ impl Gate {
     /// As [`Authenticator::verify`]; `forbidden` for a key with which nobody may connect.
     pub(crate) async fn identify(&self, credential: Credential, mut ask: ConnectAsk) -> Result<Grant, Fault> {
         let held = match &credential {
-            Credential::Token(token) => Some(self.known(token)?),
+            Credential::Token(token) => Some(self.known(token, Purpose::Connect).await?),
             Credential::ApiKey(key) => Some(match self.keys.find(key, unix_s()) {
                 Some(Key { grant: Some(grant), .. }) => (**grant).clone(),
                 Some(_) => return Err(Fault::new(Code::Forbidden, "Clients may not connect with this key")),
@@ -105,18 +126,21 @@ pub(crate) fn unix_s() -> u64 {
 
 impl Authenticator for Gate {
     fn verify(&self, ask: Ask<'_>) -> Answer<Grant> {
-        let held = match self.known(ask.token) {
-            Ok(held) => held,
-            Err(fault) => return Answer::Ready(Err(fault)),
-        };
-        if ask.purpose != Purpose::Connect || !self.backend.judges_all() {
-            return Answer::Ready(Ok(held));
+        let known = self.known(ask.token, ask.purpose);
+        if matches!(known, Answer::Ready(Err(_)))
+            || ask.purpose != Purpose::Connect
+            || !self.backend.judges_all()
+        {
+            return known;
         }
         let (scheme, credential) = ("bearer".into(), Some(ask.token.to_owned()));
         let (remote, transport) = (ask.remote, ask.transport);
         let ask = ConnectAsk { scheme, credential, remote, transport, ..ConnectAsk::default() };
         let backend = self.backend.clone();
-        Answer::later(async move { backend.connect(ask, Some(held)).await })
+        Answer::later(async move {
+            let held = known.await?;
+            backend.connect(ask, Some(held)).await
+        })
     }
 
     /// On an open hub: whoever they say they are, or a guest, with every right.
@@ -155,15 +179,19 @@ mod tests {
             })),
         ];
         let gate = of(&config);
-        let sfu = gate.known("the-key-of-the-sfu").unwrap();
+        let known = |key: &str| match gate.known(key, Purpose::Connect) {
+            Answer::Ready(known) => known,
+            Answer::Later(_) => panic!("it takes no I/O"),
+        };
+        let sfu = known("the-key-of-the-sfu").unwrap();
         assert_eq!((sfu.user.as_str(), sfu.expires_unix_s), ("service:sfu", None));
         assert!(sfu.may_serve("sfu") && !sfu.may_serve("bot") && sfu.direct && sfu.publish_unjoined);
         assert!(sfu.may_join("any") && sfu.may_publish("any"));
-        let bot = gate.known("the-key-of-the-bot").unwrap();
+        let bot = known("the-key-of-the-bot").unwrap();
         assert!(bot.may_serve("bot:1") && !bot.may_serve("sfu"));
         assert!(bot.may_join("chat:1") && !bot.may_join("any") && !bot.may_publish("chat:1"));
         for wrong in ["", "the-key-of-the-sf", "the-key-of-the-sfu "] {
-            assert_eq!(gate.known(wrong).unwrap_err().code, Code::Unauthorized);
+            assert_eq!(known(wrong).unwrap_err().code, Code::Unauthorized);
         }
     }
 

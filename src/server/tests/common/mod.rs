@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
-use crosspoint::auth::jwt::{Claims, Hs256};
+use crosspoint::auth::jwt::{Claims, Signer};
 use crosspoint::config::Config;
 use crosspoint::{Running, Server};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -46,7 +46,7 @@ pub async fn start(edit: impl FnOnce(&mut Config)) -> Running {
 
 pub fn token(user: &str) -> String {
     let claims = Claims { sub: user.into(), ..Claims::default() };
-    Hs256::new(SECRET.as_bytes(), 0).sign(&claims).unwrap()
+    Signer::hs256(SECRET.as_bytes()).sign(&claims).unwrap()
 }
 
 pub struct Answer {
