@@ -9,6 +9,7 @@ import { mountFiles } from './files.js';
 import { logClient, mountLog } from './log.js';
 import { mountPeers } from './peers.js';
 import { mountPeople, shareLink } from './people.js';
+import { mountModeration } from './moderation.js';
 import { mountInvite, mountTabs, mountTheme, roomUrl, showRoom } from './shell.js';
 import { mountStream } from './stream.js';
 import { mountTimeline } from './timeline.js';
@@ -28,21 +29,21 @@ let visit = null;
 
 const announce = (text) => setText(byId('announcer'), text);
 
-async function enter(name, roomName) {
+async function enter(name, roomName, moderator) {
   if (visit) return;
   const leaving = new AbortController();
   const { signal } = leaving;
-  const client = connect(location.origin, { user: name, info: { name }, offline: { store: 'indexeddb' } });
+  const client = connect(location.origin, { user: name, info: moderator ? { name, moderator } : { name }, offline: { store: 'indexeddb' } });
   visit = { client, leaving };
   busy(true);
   say('');
   const patience = setTimeout(() => say('The hub doesn’t answer yet, still trying…'), PATIENCE_MS);
   try {
-    const rooms = mount({ client, name, roomName, signal });
+    const rooms = mount({ client, name, roomName, moderator, signal });
     await client.ready();
     await Promise.all(rooms.map((room) => room.join()));
     if (signal.aborted) return;
-    inside.set(JSON.stringify({ name, room: roomName }));
+    inside.set(JSON.stringify({ name, room: roomName, moderator }));
     history.replaceState(null, '', roomUrl(roomName));
     say('');
     showRoom(roomName);
@@ -60,8 +61,8 @@ async function enter(name, roomName) {
   }
 }
 
-function mount({ client, name, roomName, signal }) {
-  const me = { user: name };
+function mount({ client, name, roomName, moderator, signal }) {
+  const me = { user: name, moderator };
   const note = mountLog(signal);
   const room = client.room(`chat:${roomName}`, { history: HISTORY, presence: true });
   const numbers = client.room(`chat:${roomName}:stream`);
@@ -73,6 +74,7 @@ function mount({ client, name, roomName, signal }) {
   const count = mountTimeline(context);
   room.on('chat', count);
   mountPeople(context);
+  mountModeration({ ...context, thrownOut });
   shareLink(context);
   mountCursors(context);
   mountComposer({ ...context, send: mountPeers({ ...context, chat: mountChat(context) }) });
@@ -90,6 +92,13 @@ function leave() {
   inside.set(null);
   byId('banner').hidden = true;
   showRoom(null);
+}
+
+/** A moderator took this person out of the room. */
+function thrownOut(text) {
+  leave();
+  say(text, true);
+  byTestId('join-button').focus();
 }
 
 function ended(error) {
@@ -128,7 +137,7 @@ form.addEventListener('submit', (event) => {
   }
   lastName.set(name);
   lastRoom.set(room);
-  enter(name, room);
+  enter(name, room, byTestId('moderator-input').checked);
 });
 
 byTestId('leave-button').addEventListener('click', () => {
@@ -150,9 +159,11 @@ function begin() {
   const room = validRoom(query.get('room') ?? before.room ?? lastRoom.get());
   byTestId('name-input').value = name ?? '';
   byTestId('room-input').value = room ?? 'lobby';
+  const moderator = query.has('moderator') || before.moderator === true;
+  byTestId('moderator-input').checked = moderator;
   const cameIn = query.has('name') && query.has('room');
   const cameBack = before.name && (!query.has('room') || room === before.room);
-  if (name && room && (cameIn || cameBack)) enter(name, room);
+  if (name && room && (cameIn || cameBack)) enter(name, room, moderator);
   else byTestId(name && query.has('room') ? 'join-button' : 'name-input').focus();
 }
 

@@ -1,4 +1,5 @@
 import { byId, byTestId, element, setText, throttled } from './dom.js';
+import { actions } from './moderation.js';
 import { hue, initials, millis, plain, roundRtt, transportName, viaText } from './words.js';
 
 /** Others hear of a new transport or round-trip time at most this often (ms). */
@@ -24,7 +25,7 @@ export function mountPeople({ room, me, signal, note }) {
     const vias = viasOf(room.peers.list);
     shown.forEach((member, index) => {
       let item = items.get(member.user);
-      if (!item) items.set(member.user, (item = memberItem(member)));
+      if (!item) items.set(member.user, (item = memberItem(member, me)));
       update(item, member, me, vias.get(member.user) ?? '');
       if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
     });
@@ -49,7 +50,7 @@ function viasOf(peers) {
   return vias;
 }
 
-function memberItem(member) {
+function memberItem(member, me) {
   const name = plain(member.info?.name, 40) || member.user;
   return element(
     'li',
@@ -57,6 +58,7 @@ function memberItem(member) {
     element('span', { class: `avatar hue-${hue(member.user)}`, 'aria-hidden': true }, initials(name)),
     element('span', { class: 'member-name' }, element('span', { class: 'name' }, name), element('span', { class: 'aside' })),
     element('span', { class: 'member-link' }, element('span', { class: 'badge' }), element('span', { class: 'rtt' }), element('span', { class: 'badge way' })),
+    me.moderator && member.user !== me.user && member.info?.moderator !== true ? actions(name) : '',
   );
 }
 
@@ -75,7 +77,7 @@ function update(item, member, me, via) {
   badge.dataset.transport = transport;
   setText(badge, transport ? transportName(transport) : '…');
   setText(item.querySelector('.rtt'), rtt === null ? '' : millis(rtt));
-  const asides = [member.user === me.user ? 'you' : '', member.sessions > 1 ? `${member.sessions} tabs` : ''];
+  const asides = [member.user === me.user ? 'you' : '', member.info?.moderator === true ? 'moderator' : '', member.sessions > 1 ? `${member.sessions} tabs` : ''];
   setText(item.querySelector('.aside'), asides.filter(Boolean).join(', '));
 }
 

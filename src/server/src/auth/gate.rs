@@ -143,13 +143,18 @@ impl Authenticator for Gate {
         })
     }
 
-    /// On an open hub: whoever they say they are, or a guest, with every right.
+    /// On an open hub: whoever they say they are, or a guest, with every right; a moderator by their own word, for moderators can't be moderated.
     fn open(&self, user: Option<&str>, info: Option<Raw>) -> Option<Grant> {
         if !self.open || user.is_some_and(|u| !is_user(u)) || info.as_ref().is_some_and(|i| !is_info(i)) {
             return None;
         }
         let user = user.map_or_else(|| self.guest(), String::from);
-        Some(Grant { info, publish_unjoined: true, services: vec!["*".into()], ..Grant::user(user) })
+        let said: Option<serde_json::Value> = info.as_ref().and_then(|i| serde_json::from_str(i.get()).ok());
+        let moderate = match said {
+            Some(said) if said["moderator"] == true => vec!["*".into()],
+            _ => vec![],
+        };
+        Some(Grant { info, moderate, publish_unjoined: true, services: vec!["*".into()], ..Grant::user(user) })
     }
 }
 
@@ -201,6 +206,11 @@ mod tests {
         let grant = gate(true).open(Some("alice"), to_raw_value(&serde_json::json!({"a": 1})).ok()).unwrap();
         assert_eq!(grant.user, "alice");
         assert!(grant.may_join("x") && grant.may_serve("sfu") && grant.publish_unjoined);
+        let moderates = |info| {
+            let grant = gate(true).open(Some("alice"), to_raw_value(&info).ok()).unwrap();
+            grant.may(crosspoint_core::Cap::Moderate, "x")
+        };
+        assert!(moderates(serde_json::json!({"moderator": true})) && !moderates(serde_json::json!({"moderator": 1})));
         assert!(gate(true).open(Some(""), None).is_none());
         assert!(gate(true).open(None, to_raw_value(&[1]).ok()).is_none());
         let (a, b) = (gate(true).open(None, None).unwrap().user, gate(true).open(None, None).unwrap().user);
