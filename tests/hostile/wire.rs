@@ -67,7 +67,7 @@ impl Ws {
         Ws::over(TcpStream::connect(addr).await.unwrap(), addr).await
     }
 
-    async fn over(mut socket: TcpStream, addr: SocketAddr) -> Ws {
+    pub(crate) async fn over(mut socket: TcpStream, addr: SocketAddr) -> Ws {
         let head = format!(
             "GET /ws HTTP/1.1\r\nhost: {addr}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -91,7 +91,7 @@ impl Ws {
         Ws::over(narrow(addr).await, addr).await.hello(user).await
     }
 
-    async fn hello(self, user: &str) -> Ws {
+    pub(crate) async fn hello(self, user: &str) -> Ws {
         let mut ws = self;
         let hello = format!(r#"{{"type":"hub:hello","data":{{"version":1,"user":"{user}"}}}}"#);
         ws.send(&frame(1, hello.as_bytes())).await;
