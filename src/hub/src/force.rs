@@ -138,22 +138,41 @@ impl Hub {
     /// # Errors
     /// `bad_request`: the grant is another user's, or doesn't fit; `token_expired`, `token_revoked`.
     pub fn regrant(self: &Arc<Hub>, whom: Whom<'_>, grant: &Grant) -> Result<usize, Fault> {
-        let cells = match whom {
-            Whom::Session(name) => self.session(name).into_iter().collect(),
-            Whom::User(user) => self.users_cells(user),
-        };
-        if cells.iter().any(|cell| !grant.user.is_empty() && *grant.user != *cell.user) {
-            return Err(Fault::new(Code::BadRequest, "A session's grant can't become another user's"));
-        }
-        let mut changed = Ok(());
-        for cell in &cells {
-            let held = cell.state.lock().grant.clone();
+        self.change(whom, |held| {
             let mut grant = grant.clone();
-            grant.user.clone_from(&held.user);
+            if grant.user.is_empty() {
+                grant.user.clone_from(&held.user);
+            }
             grant.info = grant.info.or_else(|| held.info.clone());
             grant.expires_unix_s = grant.expires_unix_s.or(held.expires_unix_s);
             grant.token_id = grant.token_id.or_else(|| held.token_id.clone());
             grant.issued_unix_s = grant.issued_unix_s.or(held.issued_unix_s);
+            grant
+        })
+    }
+
+    /// Moves the end of what sessions may do, seconds since 1970. How many sessions there were.
+    ///
+    /// # Errors
+    /// `token_expired`, `token_revoked`.
+    pub fn extend(self: &Arc<Hub>, whom: Whom<'_>, until_unix_s: u64) -> Result<usize, Fault> {
+        self.change(whom, |held| Grant { expires_unix_s: Some(until_unix_s), ..held.clone() })
+    }
+
+    fn change(self: &Arc<Hub>, whom: Whom<'_>, new: impl Fn(&Grant) -> Grant) -> Result<usize, Fault> {
+        let cells = match whom {
+            Whom::Session(name) => self.session(name).into_iter().collect(),
+            Whom::User(user) => self.users_cells(user),
+        };
+        let mut changed = Ok(());
+        for cell in &cells {
+            let held = cell.state.lock().grant.clone();
+            let grant = new(&held);
+            if *grant.user != *cell.user {
+                let text = "A session's grant can't become another user's";
+                changed = changed.and(Err(Fault::new(Code::BadRequest, text)));
+                continue;
+            }
             changed = changed.and(self.replace_grant(cell, Arc::new(grant)));
             turn::cell(cell);
         }

@@ -110,6 +110,23 @@ impl Revocations {
         Ok(())
     }
 
+    fn remove(&self, what: &Revocation) -> bool {
+        let mut lists = self.lists.write();
+        lists.expire(unix_ms());
+        if let Some(id) = what.token_id.as_deref() {
+            return lists.tokens.remove(id).is_some();
+        }
+        let user = what.user.as_deref().unwrap_or_default();
+        let Some(list) = lists.users.get_mut(user) else { return false };
+        let (before, all) = (what.issued_before_unix_s.unwrap_or(u64::MAX), list.len());
+        list.retain(|(b, _)| *b != before);
+        let removed = list.len() < all;
+        if list.is_empty() {
+            lists.users.remove(user);
+        }
+        removed
+    }
+
     pub(crate) fn sweep(&self) {
         if self.any.load(Ordering::Relaxed) {
             let mut lists = self.lists.write();
@@ -197,6 +214,11 @@ impl Hub {
         Ok(ended)
     }
 
+    /// Makes these tokens count again, if just they were revoked: by the same id, or the same user and time of issue. Whether they were.
+    pub fn unrevoke(&self, what: &Revocation) -> bool {
+        self.revocations.remove(what)
+    }
+
     /// What is revoked at present.
     pub fn revocations(&self) -> Vec<Revocation> {
         self.revocations.list()
@@ -227,6 +249,8 @@ mod tests {
         list.add(&of_user(None), u64::MAX).unwrap();
         assert!(list.has(&token("c", "u", Some(u64::MAX))) && !list.has(&token("c", "v", None)));
         assert_eq!(list.list().len(), 2, "who is revoked altogether is so once");
+        assert!(!list.remove(&of_user(Some(100))) && list.remove(&of_user(None)) && list.remove(&id));
+        assert!(!list.has(&token("a", "u", Some(0))) && list.list().is_empty() && !list.remove(&id));
     }
 
     #[test]

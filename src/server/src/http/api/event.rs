@@ -38,9 +38,10 @@ pub(super) fn draft(hub: &Hub, frame: Frame) -> Draft {
 }
 
 /// An event for users and sessions.
-pub(super) fn direct(frame: Frame) -> Frame {
-    let from = Some(sender(frame.from.as_ref()));
-    Frame { from, room: None, to: None, request: None, ..frame }
+pub(super) fn direct(mut frame: Frame) -> Frame {
+    frame.from = Some(sender(frame.from.as_ref()));
+    (frame.room, frame.to, frame.request) = (None, None, None);
+    frame
 }
 
 /// A backend may speak for a user, never for a session.

@@ -2,7 +2,9 @@
 
 use super::call::{Call, check_user};
 use super::outcome::Outcome;
+use super::sessions::no_session;
 use crosspoint_core::{Code, Fault, Grant, Raw};
+use crosspoint_hub::{TOKEN_ID_BYTES_MAX, Whom};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -41,7 +43,7 @@ struct Written {
 struct Ticket {
     user: String,
     #[serde(default)]
-    grant: Written,
+    grant: Option<Written>,
     #[serde(default)]
     expires_in_s: Option<u64>,
 }
@@ -49,9 +51,37 @@ struct Ticket {
 /// `POST /tickets`
 pub(super) fn ticket(call: &Call) -> Result<Outcome, Fault> {
     let Ticket { user, grant, expires_in_s } = call.read()?;
-    let grant = grant.of(check_user(&user)?, expires_in_s)?;
+    let grant = grant.unwrap_or_default().of(check_user(&user)?, expires_in_s)?;
     let ticket = call.app.hub.ticket(grant)?;
     Outcome::done(&json!({ "ticket": ticket, "expires_in_ms": call.app.hub.limits().ticket_ms }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Refresh {
+    grant: Option<Written>,
+    expires_in_s: Option<u64>,
+}
+
+/// `POST /users/{user}/refresh`, `POST /sessions/{session}/refresh`
+pub(super) fn refresh(call: &Call, whom: Whom<'_>) -> Result<Outcome, Fault> {
+    let Refresh { grant, expires_in_s } = call.read()?;
+    let hub = &call.app.hub;
+    let sessions = match (grant, end(expires_in_s)?) {
+        (Some(grant), end) => {
+            let mut grant = grant.of("", None)?;
+            grant.expires_unix_s = end;
+            hub.regrant(whom, &grant)?
+        }
+        (None, Some(end)) => hub.extend(whom, end)?,
+        (None, None) => {
+            return Err(Fault::new(Code::BadRequest, "A refresh has a `grant`, `expires_in_s`, or both"));
+        }
+    };
+    match (whom, sessions) {
+        (Whom::Session(_), 0) => Err(no_session()),
+        _ => Outcome::done(&json!({ "sessions": sessions })),
+    }
 }
 
 impl Written {
@@ -102,19 +132,17 @@ impl Written {
     }
 }
 
-/// The longest id of a token, bytes.
-pub(super) const TOKEN_ID_BYTES_MAX: usize = 128;
-
+/// Seconds since 1970.
 fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// So long from now, s since 1970.
-fn end(expires_in_s: Option<u64>) -> Result<Option<u64>, Fault> {
+pub(super) fn end(expires_in_s: Option<u64>) -> Result<Option<u64>, Fault> {
     match expires_in_s {
         None => Ok(None),
         Some(life @ 1..=LIFE_S_MAX) => Ok(Some(unix_s() + life)),
-        Some(_) => Err(Fault::new(Code::BadRequest, format!("`expires_in_s` is 1 to {LIFE_S_MAX}"))),
+        Some(_) => Err(Fault::new(Code::BadRequest, format!("A time from now is 1 to {LIFE_S_MAX} s"))),
     }
 }
 

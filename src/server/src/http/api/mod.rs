@@ -7,10 +7,12 @@ mod grants;
 mod idempotency;
 mod keys;
 mod listing;
+mod members;
 mod openapi;
 mod outcome;
 mod place;
 mod publish;
+mod revoke;
 mod sessions;
 
 pub(super) use idempotency::Idempotency;
@@ -22,6 +24,7 @@ use super::reply::Reply;
 use super::{body, drain, problem};
 use call::{Call, Query};
 use crosspoint_core::{Code, Fault};
+use crosspoint_hub::Whom;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use idempotency::{Begun, KEY_BYTES_MAX, Print};
@@ -157,7 +160,17 @@ async fn act_alone(call: &Call) -> Result<Outcome, Fault> {
         Op::Members => listing::members(call).await,
         Op::Presence => listing::presence(call).await,
         Op::History => listing::history(call).await,
+        Op::Join => members::join(call).await,
+        Op::Leave => members::leave(call),
+        Op::Moderation => members::moderation(call),
+        Op::Moderate => members::moderate(call),
         Op::User => sessions::user(call),
+        Op::DisconnectUser => sessions::disconnect_user(call),
+        Op::RefreshUser => grants::refresh(call, Whom::User(call.user()?)),
+        Op::RefreshSession => grants::refresh(call, Whom::Session(call.name())),
+        Op::Revocations => revoke::list(call),
+        Op::Revoke => revoke::revoke(call),
+        Op::Unrevoke => revoke::undo(call),
         Op::Session => sessions::session(call),
         Op::DisconnectSession | Op::EndSession => sessions::end(call),
         Op::Tickets => grants::ticket(call),

@@ -16,11 +16,21 @@ pub(crate) enum Operation {
     Members,
     Presence,
     History,
+    Join,
+    Leave,
+    Moderation,
+    Moderate,
     User,
+    DisconnectUser,
+    RefreshUser,
     Session,
     DisconnectSession,
     EndSession,
+    RefreshSession,
     Tickets,
+    Revocations,
+    Revoke,
+    Unrevoke,
     Stats,
     Transports,
     DrainState,
@@ -37,8 +47,15 @@ impl Operation {
             Op::Rooms | Op::Room | Op::Members | Op::Presence | Op::History | Op::User | Op::Session => {
                 Scope::Read
             }
-            Op::DisconnectSession | Op::EndSession => Scope::Sessions,
+            Op::Join | Op::Leave => Scope::Members,
+            Op::Moderation | Op::Moderate => Scope::Moderate,
+            Op::DisconnectUser
+            | Op::RefreshUser
+            | Op::DisconnectSession
+            | Op::EndSession
+            | Op::RefreshSession => Scope::Sessions,
             Op::Tickets => Scope::Tickets,
+            Op::Revocations | Op::Revoke | Op::Unrevoke => Scope::Revoke,
             Op::Stats | Op::Transports => Scope::Stats,
             Op::DrainState | Op::Drain | Op::EndDrain => Scope::Operate,
         })
@@ -48,7 +65,7 @@ impl Operation {
     pub(super) const fn parameters(self) -> &'static [&'static str] {
         match self {
             Op::Rooms => &["prefix", "limit", "cursor"],
-            Op::Members => &["limit", "cursor"],
+            Op::Members | Op::Revocations => &["limit", "cursor"],
             Op::History => &["since", "before", "limit", "reverse"],
             _ => &[],
         }
@@ -58,7 +75,17 @@ impl Operation {
     pub(super) const fn is_of_rooms(self) -> bool {
         matches!(
             self,
-            Op::Publish | Op::Broadcast | Op::Rooms | Op::Room | Op::Members | Op::Presence | Op::History
+            Op::Publish
+                | Op::Broadcast
+                | Op::Rooms
+                | Op::Room
+                | Op::Members
+                | Op::Presence
+                | Op::History
+                | Op::Join
+                | Op::Leave
+                | Op::Moderation
+                | Op::Moderate
         )
     }
 }
@@ -92,10 +119,22 @@ pub(super) const ADDRESSES: &[Address] = &[
     address("/rooms/{room}/members", "GET, HEAD", &[("GET", Op::Members)]),
     address("/rooms/{room}/presence", "GET, HEAD", &[("GET", Op::Presence)]),
     address("/rooms/{room}/history", "GET, HEAD", &[("GET", Op::History)]),
+    address("/rooms/{room}/join", "POST", &[("POST", Op::Join)]),
+    address("/rooms/{room}/leave", "POST", &[("POST", Op::Leave)]),
+    address(
+        "/rooms/{room}/moderation",
+        "GET, HEAD, POST",
+        &[("GET", Op::Moderation), ("POST", Op::Moderate)],
+    ),
     address("/users/{user}", "GET, HEAD", &[("GET", Op::User)]),
+    address("/users/{user}/disconnect", "POST", &[("POST", Op::DisconnectUser)]),
+    address("/users/{user}/refresh", "POST", &[("POST", Op::RefreshUser)]),
     address("/sessions/{session}", "GET, HEAD, DELETE", &[("GET", Op::Session), ("DELETE", Op::EndSession)]),
     address("/sessions/{session}/disconnect", "POST", &[("POST", Op::DisconnectSession)]),
+    address("/sessions/{session}/refresh", "POST", &[("POST", Op::RefreshSession)]),
     address("/tickets", "POST", &[("POST", Op::Tickets)]),
+    address("/revocations", "GET, HEAD, POST", &[("GET", Op::Revocations), ("POST", Op::Revoke)]),
+    address("/revocations/{revocation}", "DELETE", &[("DELETE", Op::Unrevoke)]),
     address("/stats", "GET, HEAD", &[("GET", Op::Stats)]),
     address("/transports", "GET, HEAD", &[("GET", Op::Transports)]),
     address(

@@ -31,6 +31,12 @@ struct Disconnect {
     message: Option<String>,
 }
 
+/// `POST /users/{user}/disconnect`
+pub(super) fn disconnect_user(call: &Call) -> Result<Outcome, Fault> {
+    let (fault, user) = (reason(call)?, call.user()?);
+    Outcome::done(&json!({ "ended": call.app.hub.disconnect_user(user, &fault) }))
+}
+
 /// `POST /sessions/{session}/disconnect`, `DELETE /sessions/{session}`
 pub(super) fn end(call: &Call) -> Result<Outcome, Fault> {
     let fault = reason(call)?;
