@@ -249,6 +249,9 @@ async fn bulk_beyond_its_pace_waits_and_is_not_refused() {
         let codes = answers(&bulk, [piece]).await;
         assert_eq!(codes, [None]);
     }
-    assert!(begun.elapsed() >= Duration::from_millis(1_700), "three kilobytes, of which one may come at once");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(1_700),
+        "three kilobytes, of which one may come at once"
+    );
     assert_eq!((b.data_of("piece").len(), hub.stats().rate_limited), (3, 0));
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, Semaphore};
 
 /// Believes everybody, but `token: "t:<user>"` names a user, `token: "t:<user>:<seconds>"` for a time from now on, negative for
-/// the past, and `token: "bad"` is refused.
+/// the past, and `token: "g:{…}"` is the grant itself; others are refused.
 pub struct Open;
 
 impl Authenticator for Open {
@@ -29,11 +29,24 @@ impl Authenticator for Open {
     }
 }
 
+/// The token of this grant.
+pub fn token(grant: Value) -> String {
+    format!("g:{grant}")
+}
+
+/// A time so many seconds from now on.
+pub fn unix_s(from_now: i64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    now.saturating_add_signed(from_now)
+}
+
 fn named(token: &str) -> Result<Grant, Fault> {
+    if let Some(grant) = token.strip_prefix("g:") {
+        return Ok(serde_json::from_str(grant).expect("a grant"));
+    }
     let name = token.strip_prefix("t:").ok_or(crosspoint_core::Code::Unauthorized)?;
     let (user, seconds) = name.split_once(':').map_or((name, None), |(u, s)| (u, s.parse::<i64>().ok()));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let expires_unix_s = seconds.map(|s| now.saturating_add_signed(s));
+    let expires_unix_s = seconds.map(unix_s);
     let services = vec!["sfu".to_string()];
     Ok(Grant { services, expires_unix_s, ..Grant::user(user) })
 }
@@ -151,6 +164,32 @@ impl Link {
         frames.extend_from_slice(behind);
         let flows = link.batch(&frames);
         (link, flows)
+    }
+
+    /// A session with this grant.
+    pub async fn granted(hub: &Arc<Hub>, grant: Value) -> (Link, Value) {
+        let (link, _) = Link::with_token(hub, &token(grant), &[]);
+        let welcome = link.until("hub:welcome").await;
+        (link, data(&welcome))
+    }
+
+    /// Sends a frame that fails with this code.
+    pub async fn fails(&self, frame: Value, code: crosspoint_core::Code) {
+        let answer = self.ask(frame.clone()).await;
+        assert_eq!((answer.kind.as_str(), &data(&answer)["code"]), ("hub:error", &json!(code)), "{frame}");
+    }
+
+    /// Sends a frame, and returns the reply's data.
+    pub async fn reply(&self, frame: Value) -> Value {
+        let answer = self.ask(frame.clone()).await;
+        assert_eq!(answer.kind, "hub:reply", "{frame}: {}", answer.encode_text());
+        data(&answer)
+    }
+
+    /// Waits until the hub has closed it with this code.
+    pub async fn ends_with(&self, code: crosspoint_core::Code) {
+        let close = self.until("hub:close").await;
+        assert_eq!(data(&close)["code"], json!(code));
     }
 
     /// A session of this user.
