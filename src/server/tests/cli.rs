@@ -162,7 +162,8 @@ fn tokens_grant_what_was_asked() {
     );
     assert_eq!(code, 0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let (code, shown, err) = run(&["token", "verify", out.trim()], &[("CROSSPOINT_AUTH__JWT_SECRET", SECRET)]);
+    let (code, shown, err) =
+        run(&["token", "verify", out.trim()], &[("CROSSPOINT_AUTH__JWT_SECRET", SECRET)]);
     assert_eq!(code, 0, "{err}");
     let grant: Grant = serde_json::from_str(&shown).unwrap();
     assert_eq!(grant.user, "alice");
@@ -216,13 +217,22 @@ fn tokens_are_signed_with_private_keys_and_say_all_that_can_be_said() {
         ("P-384", &["ES384"]),
         ("Ed25519", &["EdDSA"]),
     ] {
-        let of = |half: &str| Kept::new(&format!("{kind}-{half}.pem"), made["keys"][kind][half].as_str().unwrap());
+        let of =
+            |half: &str| Kept::new(&format!("{kind}-{half}.pem"), made["keys"][kind][half].as_str().unwrap());
         let (private, public) = (of("private"), of("public"));
         let keys = format!("auth.keys=[{{file = '{}', kid = 'k1', iss = 'us', aud = 'hub'}}]", public.0);
         for alg in algs {
             let mut args = vec!["token", "--user", "bob", "--key", &private.0, "--alg", alg, "--kid", "k1"];
             args.extend(["--iss", "us", "--aud", "hub", "--jti", "t-1", "--name", "Bob", "--join", "chat:*"]);
-            args.extend(["--history", "chat:1", "--no", "files", "--moderate", "chat:1", "--publish-unjoined"]);
+            args.extend([
+                "--history",
+                "chat:1",
+                "--no",
+                "files",
+                "--moderate",
+                "chat:1",
+                "--publish-unjoined",
+            ]);
             let (code, token, err) = run(&args, &[]);
             assert_eq!(code, 0, "{alg}: {err}");
             let (code, shown, err) = run(&["token", "verify", token.trim(), "--set", &keys], &[]);
@@ -282,7 +292,10 @@ fn config_check_reads_the_keys_of_tokens() {
         ("auth.keys=[{secret = 'short'}]", "its secret has 5 bytes, fewer than 32"),
         ("auth.keys=[{kid = 'x'}]", "not one of `secret` and `file`"),
         ("auth.keys=[{file = '/nowhere/key.pem'}]", "cannot be read"),
-        ("auth.keys=[{secret = 'hidden-0123456789abcdef0123456789', alg = 'RS256'}]", "RS256 is not for secrets"),
+        (
+            "auth.keys=[{secret = 'hidden-0123456789abcdef0123456789', alg = 'RS256'}]",
+            "RS256 is not for secrets",
+        ),
         ("auth.keys=[{file = 'x', alg = 'none'}]", "neither a name nor a list"),
         ("auth.jwt_algs=ES256", "ES256 is not for secrets"),
         ("auth.jwks_urls=http://id.example.com/jwks", "can make tokens"),
@@ -295,8 +308,10 @@ fn config_check_reads_the_keys_of_tokens() {
         let (code, _, err) = check(&[setting]);
         assert!(code == 1 && err.contains(problem) && !err.contains("hidden"), "{setting}: {err}");
     }
-    let (code, out, err) =
-        check(&["auth.jwks_urls=http://127.0.0.1:9/jwks", "auth.issuers=[{url = 'https://id.example.com/jwks', aud = 'hub'}]"]);
+    let (code, out, err) = check(&[
+        "auth.jwks_urls=http://127.0.0.1:9/jwks",
+        "auth.issuers=[{url = 'https://id.example.com/jwks', aud = 'hub'}]",
+    ]);
     assert!(code == 0 && out.contains("aud = [\"hub\"]"), "{out}{err}");
 }
 

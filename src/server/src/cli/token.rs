@@ -16,7 +16,7 @@ pub(super) struct TokenCommand {
     #[command(subcommand)]
     command: Option<Look>,
     #[command(flatten)]
-    make: Option<TokenOptions>,
+    make: TokenOptions,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,8 +31,8 @@ enum Look {
 #[derive(Debug, Args)]
 pub(super) struct TokenOptions {
     /// Who it is for.
-    #[arg(long)]
-    user: String,
+    #[arg(long, required = true)]
+    user: Option<String>,
     /// How long it is good: 90s, 15m, 1h, 7d.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
     ttl: u64,
@@ -107,16 +107,17 @@ pub(super) struct TokenOptions {
 }
 
 pub(super) fn token(command: &TokenCommand) -> Result<(), Failure> {
-    match (&command.command, &command.make) {
-        (Some(Look::Inspect(args)), _) => super::token_look::inspect(args),
-        (Some(Look::Verify(args)), _) => super::token_look::verify(args),
-        (None, Some(options)) => make(options),
-        (None, None) => Err("say for whom: --user alice".into()),
+    match &command.command {
+        Some(Look::Inspect(args)) => super::token_look::inspect(args),
+        Some(Look::Verify(args)) => super::token_look::verify(args),
+        None => make(&command.make),
     }
 }
 
 fn make(options: &TokenOptions) -> Result<(), Failure> {
-    if !is_user(&options.user) {
+    // Only a subcommand lets clap leave it out.
+    let user = options.user.clone().unwrap_or_default();
+    if !is_user(&user) {
         return Err("a user's name has 1 to 295 bytes and no control characters".into());
     }
     let own = options.secret.is_some() || options.key.is_some();
@@ -136,7 +137,7 @@ fn make(options: &TokenOptions) -> Result<(), Failure> {
                 .into());
         }
     };
-    let mut claims = claims(options, SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
+    let mut claims = claims(options, user, SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
     if let Some(auth) = auth {
         claims.iss = claims.iss.or(auth.issuer);
         claims.aud = claims.aud.or(auth.audiences.into_iter().next().map(Audience::One));
@@ -147,7 +148,7 @@ fn make(options: &TokenOptions) -> Result<(), Failure> {
     say(&signer.with_kid(options.kid.clone()).sign(&claims)?)
 }
 
-fn claims(options: &TokenOptions, now: u64) -> Claims {
+fn claims(options: &TokenOptions, user: String, now: u64) -> Claims {
     let list = |what: &str, given: &Vec<String>| {
         (!given.is_empty() || options.no.iter().any(|no| no == what)).then(|| given.clone())
     };
@@ -157,7 +158,7 @@ fn claims(options: &TokenOptions, now: u64) -> Claims {
         more => Some(Audience::Many(more.to_vec())),
     };
     Claims {
-        sub: options.user.clone(),
+        sub: user,
         iss: options.iss.clone(),
         aud,
         exp: Some((now.saturating_add(options.ttl)) as f64),
