@@ -64,6 +64,26 @@ test('a token that ends without another is the end, with its reason', async (t) 
   assert.equal((await logged(ada, 'expiring')).length, 1);
 });
 
+for (const transport of ['websocket', 'sse']) {
+  test(`by ${transport}: who comes by a token that is revoked is out at once, with the reason; who has another one goes on`, async (t) => {
+    const jti = `revoked-${transport}`;
+    const id = { jti };
+    const room = `chat:${jti}`;
+    const transports = [transport];
+    const ada = await page(t, { room, tokens: [sign('ada', 600, id)], transports });
+    const bob = await page(t, { room, tokens: [sign('bob', 600, id), sign('bob', 600)], transports });
+    const [before] = await session(bob);
+    const answer = await fetch(`${hub.origin}/api/v1/revocations`, {
+      method: 'POST', headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' }, body: JSON.stringify({ token_id: jti }),
+    });
+    assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
+    await until(async () => (await logged(ada, 'state')).some(([state]) => state === 'closed'), 'Ada is out');
+    assert.deepEqual((await logged(ada, 'state')).at(-1), ['closed', 'unauthorized', 'Authentication error: Invalid token']);
+    await until(async () => (await bob.evaluate(() => window.client.session)) !== before && (await bob.evaluate(() => window.room.joined)), async () => `Bob is back: ${JSON.stringify(await logged(bob, 'state'))}`);
+    assert.ok(await publish(bob, 1));
+  });
+}
+
 test('a room token lets somebody into one room, is renewed, and nothing is missed meanwhile', async (t) => {
   const mine = { join: ['chat:mine'] };
   const roomToken = (seconds) => sign('bob', seconds, { room: 'chat:private' });
