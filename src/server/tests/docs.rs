@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
+const AUTH: &str = include_str!("../../../docs/auth.md");
 
 fn leaves(prefix: &str, value: &Value, out: &mut BTreeMap<String, String>) {
     match value {
@@ -47,14 +48,22 @@ fn every_key_is_documented_with_its_default() {
 #[test]
 fn every_claim_is_documented() {
     let claims = serde_json::json!({
-        "sub": "a", "exp": 1, "nbf": 1, "info": {}, "join": [], "publish": [], "publish_unjoined": true,
-        "direct": true, "services": [],
+        "sub": "a", "iss": "i", "aud": ["h"], "exp": 1, "nbf": 1, "iat": 1, "jti": "t", "name": "A", "info": {}, "room": "r", "join": [],
+        "publish": [], "presence": [], "history": [], "signal": [], "files": [], "call": [], "moderate": [],
+        "publish_unjoined": true, "direct": true, "services": [],
     });
-    let (_, tokens) = PAGE.split_once("## Tokens").unwrap();
+    let (_, tokens) = AUTH.split_once("### Claims").unwrap();
     for claim in claims.as_object().unwrap().keys() {
         assert!(tokens.contains(&format!("`{claim}`")), "{claim}");
     }
     let read: crosspoint::auth::jwt::Claims = serde_json::from_value(claims.clone()).unwrap();
     let written = serde_json::to_value(read).unwrap();
     assert_eq!(written.as_object().unwrap().len(), claims.as_object().unwrap().len());
+}
+
+#[test]
+fn every_algorithm_is_documented() {
+    for alg in crosspoint::auth::jwt::Alg::ALL {
+        assert!(AUTH.contains(&format!("`{alg}`")), "{alg}");
+    }
 }

@@ -191,14 +191,15 @@ impl Claims {
         };
         let join = if covers(&whole.join, &room) { vec![room.clone()] } else { vec![] };
         Ok(Grant {
-            join,
             publish: here(whole.publish),
             presence: here(whole.presence),
             history: here(whole.history),
-            signal: here(whole.signal),
+            // Where it isn't said, direct messages decide; and those are no matter of one room.
+            signal: here(whole.signal).or_else(|| whole.direct.then(|| join.clone())),
             files: here(whole.files),
             call: here(whole.call),
             moderate: here(Some(whole.moderate)).unwrap_or_default(),
+            join,
             direct: false,
             services: vec![],
             ..whole

@@ -135,7 +135,7 @@ fn a_token_for_a_room_is_good_there_and_for_nothing_else() {
         g.may_join("call:7") && g.may_publish("call:7") && !g.may_join("call:8") && !g.may_join("call:71")
     );
     assert!(!g.may(Cap::Moderate, "call:7") && g.services.is_empty() && !g.direct);
-    assert_eq!(g.expires_unix_s, Some(NOW + 65));
+    assert_eq!((g.expires_unix_s, g.signal), (Some(NOW + 65), Some(vec!["call:7".into()])));
     let g = room(json!({"sub": "a", "room": "call:7", "publish": ["chat:*"], "moderate": ["*"], "history": ["call:*"]})).unwrap();
     assert!(g.may_join("call:7") && !g.may_publish("call:7") && !g.may_publish("chat:1"));
     assert!(g.may(Cap::Moderate, "call:7") && !g.may(Cap::Moderate, "x") && g.may(Cap::History, "call:7"));
