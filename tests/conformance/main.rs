@@ -12,13 +12,16 @@ mod ends;
 mod grants;
 mod hello;
 mod history;
+mod moderation;
 mod moves;
 mod peers;
 mod plain_stream;
 mod plain_websocket;
 mod posts;
 mod presence;
+mod rates;
 mod requests;
+mod revocation;
 mod rooms;
 mod services;
 mod support;
@@ -94,7 +97,17 @@ each! {
         peers: the_roster_says_who_comes_changes_and_goes a_peer_stays_one_without_a_link_and_on_another
             a_peer_goes_with_its_session signals_pass_between_members_only signals_keep_their_order_and_bytes
             a_roster_has_an_end signaling_can_be_forbidden;
-        grants: a_grant_names_its_rooms a_session_ends_with_its_token_unless_it_gets_a_new_one;
+        grants: a_grant_names_its_rooms a_session_ends_with_its_token_unless_it_gets_a_new_one
+            every_frame_that_acts_needs_its_capability who_may_not_see_members_is_not_seen
+            a_room_token_is_good_for_its_room_until_its_end a_client_is_told_before_its_token_ends
+            another_grant_counts_at_once;
+        revocation: a_revoked_token_ends_its_sessions_and_opens_none
+            a_users_old_tokens_are_revoked_and_the_new_ones_are_not what_is_revoked_for_a_room_ends_there;
+        moderation: a_muted_user_is_heard_again_when_that_ends a_kicked_user_comes_back_and_a_banned_one_does_not
+            moderating_needs_the_grant_and_stops_at_its_equals a_backend_puts_users_into_rooms_and_out;
+        rates: a_frame_too_many_is_answered_and_counted a_refused_frame_may_come_again
+            volatile_frames_too_many_are_dropped who_goes_on_and_on_is_let_go
+            a_user_comes_in_so_often_and_so_many_times what_is_published_fits_its_schema;
         ends: a_goodbye_ends_the_session_at_once a_backend_can_end_a_session a_quiet_client_is_asked
             a_silent_link_is_given_up_and_not_its_session a_hub_that_ends_asks_to_move_and_then_closes;
     }
