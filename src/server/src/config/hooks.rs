@@ -214,6 +214,13 @@ impl Hooks {
     }
 }
 
+impl Config {
+    /// Whether the backend judges credentials.
+    pub fn has_connect_hook(&self) -> bool {
+        self.hooks.connect.url.is_some()
+    }
+}
+
 pub(super) fn check(config: &Config, fault: &mut Report<'_>) {
     let hooks = &config.hooks;
     if let Some((key, _)) = hooks.urls().iter().find(|(_, url)| url.is_some() && hooks.secrets.is_empty()) {
