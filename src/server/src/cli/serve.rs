@@ -97,7 +97,9 @@ fn raise_descriptor_limit() {
 
 fn warn_open(mode: Mode, beyond: bool) {
     let why = match mode {
-        Mode::ImplicitDev => "because no `auth.jwt_secret` is set",
+        Mode::ImplicitDev => {
+            "because there is no key of tokens: no `auth.jwt_secret`, `auth.keys` or `auth.issuers`"
+        }
         _ => "as asked for",
     };
     let reach = match beyond {

@@ -24,7 +24,7 @@ enum Look {
     /// Print what a token says, without asking whether it is good.
     Inspect(super::token_look::InspectArgs),
     /// Say whether the configured hub takes a token, what it grants, or why not.
-    Verify(super::token_look::VerifyArgs),
+    Verify(Box<super::token_look::VerifyArgs>),
 }
 
 /// What the token says. Patterns are names, or beginnings of names with a `*` at the end.

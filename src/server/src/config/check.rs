@@ -48,7 +48,7 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
             Mode::ImplicitDev => fault(
                 "listen.addr",
                 format!("{} is reachable from other machines, and nothing says who may connect", listen.addr),
-                "set auth.jwt_secret, or listen on 127.0.0.1, or open the hub to everybody with --dev --dev-insecure-listen",
+                "set auth.jwt_secret (or auth.keys, auth.issuers), or listen on 127.0.0.1, or open the hub to everybody with --dev --dev-insecure-listen",
             ),
             Mode::Dev if !config.dev_insecure_listen => fault(
                 "listen.addr",

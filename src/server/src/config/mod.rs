@@ -254,7 +254,7 @@ pub enum Mode {
 impl Config {
     /// Open without a secret on loopback, or where asked for; else secured.
     pub fn mode(&self) -> Mode {
-        match (self.dev, self.auth.has_token_keys()) {
+        match (self.dev, self.auth.has_token_keys() || self.hooks.connect.url.is_some()) {
             (true, _) => Mode::Dev,
             (false, false) => Mode::ImplicitDev,
             (false, true) => Mode::Secured,

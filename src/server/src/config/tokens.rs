@@ -209,3 +209,41 @@ pub(super) fn check(auth: &Auth, fault: &mut Report<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Inputs, Mode, load};
+
+    fn loaded(flags: &[(&str, &str)]) -> Config {
+        let flags = flags.iter().map(|(k, v)| (k.to_string(), v.to_string(), format!("--set {k}")));
+        load(&Inputs { flags: flags.collect(), ..Inputs::default() }).unwrap()
+    }
+
+    #[test]
+    fn whoever_may_say_who_comes_closes_the_hub() {
+        for (key, value) in [
+            ("auth.jwt_secret", "0123456789abcdef0123456789abcdef"),
+            ("auth.keys", "[{secret = '0123456789abcdef0123456789abcdef'}]"),
+            ("auth.issuers", "[{url = 'https://id.example.com/jwks', aud = 'hub'}]"),
+            ("auth.jwks_urls", "https://id.example.com/jwks"),
+            ("hooks.connect.url", "https://backend.example.com/connect"),
+        ] {
+            let secrets = ("hooks.secrets", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
+            let config = loaded(&[(key, value), ("listen.addr", "0.0.0.0:3001"), secrets]);
+            assert_eq!(config.mode(), Mode::Secured, "{key}");
+        }
+    }
+
+    #[test]
+    fn tokens_for_nobody_in_particular_are_warned_of() {
+        let said = |flags: &[(&str, &str)]| loaded(flags).warnings().join("\n");
+        let url = ("auth.jwks_urls", "https://id.example.com/jwks");
+        let named = ("auth.issuers", "[{url = 'https://id.example.com/jwks', aud = 'hub'}]");
+        assert!(said(&[url]).contains("`auth.audiences`") && said(&[url]).contains(url.1));
+        assert!(!said(&[url, ("auth.audiences", "hub")]).contains("auth.audiences"));
+        assert!(!said(&[named]).contains("auth.audiences"));
+        assert!(
+            said(&[("auth.issuers", "[{url = 'https://id.example.com/jwks'}]")]).contains("auth.audiences")
+        );
+    }
+}
