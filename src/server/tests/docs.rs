@@ -11,7 +11,7 @@ const AUTH: &str = include_str!("../../../docs/auth.md");
 
 fn leaves(prefix: &str, value: &Value, out: &mut BTreeMap<String, String>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, v)| {
+        Value::Object(fields) if !fields.is_empty() => fields.iter().for_each(|(name, v)| {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             leaves(&key, v, out);
         }),

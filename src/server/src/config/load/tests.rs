@@ -114,7 +114,7 @@ fn every_fault_names_key_place_and_fix() {
             "`listen.addr` ({path} line 2): invalid socket address syntax; give text, like \"127.0.0.1:3001\""
         ),
         format!(
-            "`listen.port` ({path} line 3): there is no such key; known here: listen.addr, listen.proxy_protocol, listen.tls_cert, listen.tls_key"
+            "`listen.port` ({path} line 3): there is no such key; known here: listen.addr, listen.hsts_s, listen.proxy_protocol, listen.tls_cert, listen.tls_key"
         ),
         format!("`namespaces` ({path} line 11): number 2: unknown field `history`, expected one of `prefix`"),
         "`threads` (environment variable CROSSPOINT_THREADS): is not a whole number".into(),
@@ -258,4 +258,28 @@ fn addresses_of_hubs_are_absolute_and_hold_no_secrets() {
     for wrong in ["hub-2", "/rt", "ftp://hub-2", "https://u:p@hub-2", "https://hub-2/?token=x", "https://"] {
         assert!(set(wrong).unwrap_err().to_string().contains("is not the address of a hub"), "{wrong}");
     }
+}
+
+#[test]
+fn a_preset_fills_in_what_nobody_set() {
+    let text = "[rates]\npreset = 'public'\nburst_ms = 7\n[rates.session]\nframes_per_s = 0\njoins_per_s = 3\n";
+    let (_guard, inputs) = file(text);
+    let rates = load(&inputs).unwrap().rates;
+    let public = crosspoint_hub::Rates::public();
+    assert_eq!((rates.session.frames_per_s, rates.session.joins_per_s, rates.burst_ms), (0, 3, 7));
+    assert_eq!(rates.session.publishes_per_s, public.session.publishes_per_s);
+    assert_eq!((rates.address, rates.user, rates.room), (public.address, public.user, public.room));
+    assert_eq!(load(&Inputs::default()).unwrap().rates, crosspoint_hub::Rates::default());
+    let (_guard, inputs) = file("[rates.session]\nbytes_per_s = 2000000000\n[rates]\nentries_max = 0\n");
+    let faults = faults(&inputs);
+    assert!(faults[0].contains("`rates.session.bytes_per_s`") && faults[1].contains("`rates.entries_max`"));
+}
+
+#[test]
+fn a_schema_that_is_none_is_found_when_the_configuration_is_checked() {
+    let (schema, _) = file("{\"type\": \"elephant\"}");
+    let text = format!("[[namespaces]]\nprefix = 'chat:'\nschemas = {{ msg = '{}' }}\n", schema.0.display());
+    let (_guard, inputs) = file(&text);
+    let faults = faults(&inputs);
+    assert!(faults[0].contains("`namespaces`") && faults[0].contains("`msg` in `chat:`"), "{faults:?}");
 }
