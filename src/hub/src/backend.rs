@@ -68,6 +68,14 @@ impl Hub {
         Ok(self.backend()?.join(ask).await?.into_iter().collect())
     }
 
+    /// What the backend has not let a session join it doesn't let it read either.
+    pub(crate) fn may_read(&self, cell: &Cell, name: &str) -> Result<(), Fault> {
+        if self.namespaces.of(name).asks(HookPoint::Join) && cell.state.lock().rooms.get(name).is_none() {
+            return Err(Fault::new(Code::NotJoined, format!("Join the room {name} first")));
+        }
+        Ok(())
+    }
+
     /// Publishes what the backend makes of it; the session's later frames wait.
     pub(crate) fn ask_to_publish(
         self: &Arc<Hub>,

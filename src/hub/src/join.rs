@@ -289,6 +289,7 @@ impl Hub {
         if !cell.state.lock().may(Cap::History, name) {
             return Err(forbidden("reading the history of", name));
         }
+        self.may_read(&cell, name)?;
         self.moderations.check(name, &cell.user, Action::Ban)?;
         let HistoryData { since, before, limit } = parse::<Option<HistoryData>>(&frame)?.unwrap_or_default();
         let page = self.read_history(name, since.as_deref(), before, limit).await?;
@@ -323,6 +324,7 @@ impl Hub {
         if !cell.state.lock().may(Cap::Presence, name) {
             return Err(forbidden("seeing who is in", name));
         }
+        self.may_read(&cell, name)?;
         self.moderations.check(name, &cell.user, Action::Ban)?;
         Ok(json!({"members": self.engine.members(name).await?}))
     }
