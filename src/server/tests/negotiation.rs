@@ -62,7 +62,7 @@ async fn a_secured_hub_wants_a_good_token() {
         assert_eq!(answer.fault(), (401, code.into()), "{token}");
         assert_eq!(
             (&answer.json()["error"]["retry"], answer.header("www-authenticate")),
-            (&json!("refresh"), "Bearer")
+            (&json!("refresh"), "Bearer realm=\"crosspoint\"")
         );
         if code == "unauthorized" {
             assert_eq!(answer.json()["error"]["message"], "Authentication error: Invalid token");
