@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{dev, get, send};
+use common::{dev, get, send, start};
+use crosspoint::config::Net;
 use http::StatusCode;
 
 #[tokio::test]
@@ -75,8 +76,6 @@ async fn the_demo_is_served_with_a_policy_and_validators() {
     let page = get(&hub, "/").await;
     assert!(page.text().contains("<title>Crosspoint</title>"));
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-    assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
-    assert_eq!(page.header("x-content-type-options"), "nosniff");
     assert_eq!(get(&hub, "/demo/index.html").await.body, page.body);
     // Everything the page refers to is there.
     for path in page.text().split('"').filter(|s| s.starts_with("/demo/")) {
@@ -89,6 +88,58 @@ async fn the_demo_is_served_with_a_policy_and_validators() {
         assert_eq!((again.header("etag"), again.header("cache-control")), (etag, "no-cache"));
     }
     assert_eq!(send(&hub, "GET", "/", &[("if-none-match", "\"x\"")], "").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_do_no_more_than_was_meant() {
+    let hub = start(|c| c.listen.hsts_s = 600).await;
+    for path in ["/", "/demo/main.js", "/demo/nope.js"] {
+        let page = get(&hub, path).await;
+        let policy = page.header("content-security-policy");
+        for directive in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(policy.split("; ").any(|d| d == directive), "{path}: {directive} in {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(page.header("permissions-policy").contains("camera=(self), microphone=(self)"));
+        assert!(page.header("permissions-policy").contains("geolocation=()"));
+        for (name, value) in [
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(page.header(name), value, "{path}: {name}");
+        }
+    }
+    let sdk = get(&hub, "/sdk/crosspoint.js").await;
+    assert!(sdk.header("content-security-policy").starts_with("default-src 'none'"));
+    for path in ["/", "/sdk/crosspoint.js", "/healthz", "/metrics", "/nope", "/negotiate", "/api/v1/rooms"] {
+        let answer = get(&hub, path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("strict-transport-security"), "", "not by http: {path}");
+    }
+    for path in ["/api/v1/rooms", "/api/v1/nope", "/negotiate", "/healthz", "/metrics"] {
+        assert_eq!(get(&hub, path).await.header("cache-control"), "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_come_by_https_where_they_did() {
+    let hub = start(|c| {
+        c.listen.hsts_s = 600;
+        c.trusted_proxies = Net::loopback();
+    })
+    .await;
+    for (proto, told) in [("https", "max-age=600"), ("http", ""), ("http, https", "max-age=600"), ("", "")] {
+        let answer = send(&hub, "GET", "/", &[("x-forwarded-proto", proto)], "").await;
+        assert_eq!(answer.header("strict-transport-security"), told, "{proto}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ pub struct Listen {
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the certificate's private key.
     pub tls_key: Option<PathBuf>,
+    /// How long browsers are to come by HTTPS only, s; 0: they aren't told.
+    pub hsts_s: u64,
     /// Connections of trusted proxies begin with a header of the PROXY protocol, version 1 or 2.
     pub proxy_protocol: bool,
 }
@@ -31,6 +33,7 @@ impl Default for Listen {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
             tls_cert: None,
             tls_key: None,
+            hsts_s: 0,
             proxy_protocol: false,
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct App {
     pub(crate) origins: Policy,
     negotiation: negotiate::Policy,
     pub(crate) request_time: Duration,
+    /// How long browsers are to come by HTTPS only, s; 0: they aren't told.
+    pub(crate) hsts_s: u64,
     pub(crate) counters: HttpCounters,
     pub(crate) networks: Networks,
     /// How clients are sent away, unless a request says otherwise.
@@ -75,6 +77,7 @@ impl App {
                 denied: vec![],
                 failed_ms: FAILED_MS,
             },
+            hsts_s: config.listen.hsts_s,
             request_time: Duration::from_millis(config.http.request_ms),
             counters: HttpCounters::default(),
             networks: Networks::new(config.auth.jwt_secret.as_ref())?,

@@ -2,10 +2,10 @@
 
 use super::body::Body;
 use super::reply::{self, Reply};
+use super::shield;
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
-    HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
 };
 use http::{Response, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -19,15 +19,10 @@ struct Demo;
 #[allow_missing = true]
 struct Sdk;
 
-const DEMO_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     media-src blob:; connect-src 'self' https: ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
 /// A file of the demo.
 pub(super) fn demo(path: &str, headers: &HeaderMap) -> Reply {
     let mut reply = file(Demo::get(path), path, headers);
-    let out = reply.headers_mut();
-    out.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DEMO_POLICY));
-    out.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    shield::page(reply.headers_mut());
     reply
 }
 
@@ -36,10 +31,7 @@ pub(super) fn sdk(path: &str, headers: &HeaderMap) -> Reply {
     let mut reply = file(Sdk::get(path), path, headers);
     let out = reply.headers_mut();
     out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    out.insert(
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("cross-origin"),
-    );
+    shield::shared(out);
     reply
 }
 
@@ -59,7 +51,6 @@ fn file(file: Option<EmbeddedFile>, path: &str, headers: &HeaderMap) -> Reply {
     }
     // The names stay while the files change with the hub: ask each time, and get 304.
     out.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    out.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
 }
 

@@ -22,6 +22,7 @@ mod proxy;
 mod reply;
 mod route;
 mod serve;
+mod shield;
 pub(crate) mod stack;
 pub(crate) mod webrtc;
 pub(crate) mod webtransport;

@@ -56,8 +56,7 @@ impl Policy {
             return Err(Fault::new(Code::BadRequest, "A request has one host (RFC 9112 §3.2)"));
         }
         let host = host(request).and_then(|host| Site::parse(&host));
-        let peer = request.extensions().get::<Peer>();
-        let https_only = self.tls || peer.is_some_and(|peer| self.proxies.is_https(peer.0, headers));
+        let https_only = self.is_https(request.extensions().get().copied(), headers);
         let own = Own { host: host.clone(), sites: host.as_slice(), https_only };
         let mut origins = headers.get_all(ORIGIN).iter();
         let origin = origins.next();
@@ -88,6 +87,11 @@ impl Policy {
         let sites = host.as_ref().map(|host| [host.clone(), host.at(Some(http_port)), host.at(None)]);
         let sites = sites.as_ref().map_or(&[][..], |sites| &sites[..]);
         self.of(&Own { host: host.clone(), sites, https_only: self.tls }, origin)
+    }
+
+    /// Whether a request came by HTTPS, to the hub itself or to a proxy that is believed.
+    pub(super) fn is_https(&self, peer: Option<Peer>, headers: &HeaderMap) -> bool {
+        self.tls || peer.is_some_and(|peer| self.proxies.is_https(peer.0, headers))
     }
 
     fn of(&self, own: &Own<'_>, origin: Option<&HeaderValue>) -> Result<Standing, Fault> {
@@ -157,8 +161,10 @@ impl Standing {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
         }
-        headers
-            .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Location, Retry-After, Idempotency-Replayed"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Location, Retry-After, Idempotency-Replayed"),
+        );
         // Pages of other origins learn which HTTP their requests travel by, and so how many may wait.
         if let Some(origin) = headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).cloned() {
             headers.insert(HeaderName::from_static("timing-allow-origin"), origin);
@@ -167,8 +173,9 @@ impl Standing {
 
     /// What else a preflight says.
     pub(crate) fn mark_preflight(headers: &mut HeaderMap, methods: &'static str) {
-        const HEADERS: HeaderValue =
-            HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, X-Session-ID");
+        const HEADERS: HeaderValue = HeaderValue::from_static(
+            "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-API-Key, X-Session-ID",
+        );
         const NAMES: [HeaderName; 2] =
             [header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_REQUEST_HEADERS];
         NAMES.into_iter().for_each(|name| {

@@ -8,6 +8,7 @@ use super::problem;
 use super::reply::{self, Reply};
 use super::route::Route;
 use super::serve::{Passed, Peer, answer};
+use super::shield;
 use crosspoint_core::{Code, Fault};
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use http::{Method, Request, StatusCode};
@@ -94,6 +95,7 @@ service! { Observe<S>,
         let method = request.method().clone();
         request.extensions_mut().insert(route);
         let page = is_page(request.headers());
+        let transport_security = shield::transport_security(&self.app, &request);
         let (answer, app) = (self.inner.call(request), self.app.clone());
         Box::pin(async move {
             let begun = Instant::now();
@@ -101,6 +103,7 @@ service! { Observe<S>,
             if reply.status() == StatusCode::UNAUTHORIZED {
                 app.door.challenge(page, reply.headers_mut());
             }
+            shield::every(&mut reply, transport_security);
             app.counters.responded(label, reply.status());
             let ms = begun.elapsed().as_millis() as u64;
             tracing::debug!(%method, route = label, status = reply.status().as_u16(), ms, "answered");
