@@ -10,6 +10,7 @@ mod counts;
 mod direct;
 mod ends;
 mod grants;
+mod greeting;
 mod hello;
 mod history;
 mod moderation;
@@ -59,6 +60,8 @@ each! {
             frames_may_follow_a_first_hello_at_once a_probe_is_answered_and_becomes_a_session
             a_hello_on_a_probe_can_be_refused a_repeated_hello_means_nothing a_link_without_hello_is_closed
             a_full_hub_says_so;
+        greeting: what_is_sent_behind_a_hello_waits_with_it who_is_refused_then_is_told_as_always
+            a_client_that_goes_meanwhile_leaves_nothing;
         tickets: a_ticket_opens_a_session a_ticket_whose_welcome_got_lost_opens_the_same_session
             a_used_ticket_is_none an_old_or_invented_ticket_is_none;
         counts: acks_come_in_time a_pong_returns_the_stamp_and_the_count only_what_counts_is_counted
