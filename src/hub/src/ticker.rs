@@ -56,6 +56,7 @@ impl Hub {
                         }
                         state.tell_expiring(now);
                         let token_ends = now >= state.token_end;
+                        self.rates.forget(&mut state);
                         state.core.tick(now);
                         let actions = state.flush(now);
                         drop(state);

@@ -213,6 +213,11 @@ impl Limiter {
         Some(Box::new(RoomSpent { limits, buckets: Buckets::default() }))
     }
 
+    /// A session that has nothing to be remembered for is as small as before its first frame.
+    pub(crate) fn forget(&self, state: &mut State) {
+        state.spent.take_if(|spent| spent.buckets.are_full(self.clock));
+    }
+
     /// Lets go of users and addresses that have nothing to be remembered for.
     pub(crate) fn sweep(&self) {
         self.users.sweep(self.clock);
