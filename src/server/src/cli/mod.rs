@@ -28,7 +28,7 @@ enum Command {
     /// Run the hub.
     Serve(options::ConfigOptions),
     /// Make a token for a user, or look at one.
-    Token(token::TokenCommand),
+    Token(Box<token::TokenCommand>),
     /// Make keys of the API for backends.
     #[command(subcommand)]
     Key(key::KeyCommand),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{LogFormat, Mode, Secret, Transports, WebRtc, WebTransport};
+use crate::config::{LogFormat, Mode, Transports, WebRtc, WebTransport};
 use std::net::SocketAddr;
 
 fn file(text: &str) -> (tempfile::Guard, Inputs) {
