@@ -64,7 +64,17 @@ impl State {
 
     /// The same, with a token that it shows instead of the one it holds.
     pub(crate) fn may_with(&self, cap: Cap, room: &str, token: Option<&Grant>) -> bool {
-        let joined = self.rooms.get(room);
+        self.may_in(self.rooms.get(room), cap, room, token)
+    }
+
+    /// The same, where it was looked up whether the session is in the room.
+    pub(crate) fn may_in(
+        &self,
+        joined: Option<&Joined>,
+        cap: Cap,
+        room: &str,
+        token: Option<&Grant>,
+    ) -> bool {
         let held = joined.and_then(|j| j.token.as_deref());
         let denied = joined.is_some_and(|j| j.denied.has(cap));
         !denied && allows(&self.grant, token.or(held), cap, room)

@@ -34,8 +34,9 @@ impl Hub {
     /// The room as it is held, if the session may publish there now.
     pub(crate) fn may_publish(&self, cell: &Cell, name: &str) -> Result<(Arc<str>, Arc<Namespace>), Fault> {
         let state = cell.state.lock();
-        match state.rooms.get(name) {
-            _ if !state.may(Cap::Publish, name) => Err(forbidden("publishing to", name)),
+        let joined = state.rooms.get(name);
+        match joined {
+            _ if !state.may_in(joined, Cap::Publish, name, None) => Err(forbidden("publishing to", name)),
             Some(joined) => {
                 if joined.room.is_moderated() {
                     self.moderations.check(name, &cell.user, Action::Mute)?;
