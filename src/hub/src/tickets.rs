@@ -2,8 +2,8 @@
 
 mod binding;
 
-pub use binding::TicketBinding;
 pub(crate) use binding::Place;
+pub use binding::TicketBinding;
 
 use crate::cell::Cell;
 use crate::hub::{hex, random};

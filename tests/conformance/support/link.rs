@@ -49,11 +49,22 @@ impl Link {
         headers: &[(&str, &str)],
         frames: &[Value],
     ) -> Result<Link, Refused> {
+        Link::open_at(by, hub, "", headers, frames).await
+    }
+
+    /// With this query, from its `?` on, in the opening request. (WebRTC's has none.)
+    pub(crate) async fn open_at(
+        by: Adapter,
+        hub: &Running,
+        query: &str,
+        headers: &[(&str, &str)],
+        frames: &[Value],
+    ) -> Result<Link, Refused> {
         let (tell, down) = mpsc::unbounded_channel();
         let silent = Arc::new(Notify::new());
         let addr = hub.addr();
         if by == Adapter::WebTransport {
-            let opened = Wt::open(hub, headers).await;
+            let opened = Wt::open(hub, query, headers).await;
             let (mut wt, reader) = opened.map_err(|status| Refused { status, fault: Value::Null })?;
             for frame in frames {
                 wt.text(frame.to_string().as_bytes()).await;
@@ -68,7 +79,7 @@ impl Link {
         if by == Adapter::WebSocket {
             let mut all = vec![("sec-websocket-protocol", "crosspoint.v1")];
             all.extend_from_slice(headers);
-            let opened = Ws::open(addr, &all).await;
+            let opened = Ws::open(addr, query, &all).await;
             let (mut ws, reader) = opened.map_err(|status| Refused { status, fault: Value::Null })?;
             for frame in frames {
                 ws.text(frame.to_string()).await;
@@ -80,7 +91,8 @@ impl Link {
         let http = Arc::new(Http::new(addr, version).await);
         let mode = if by == Adapter::Poll { "poll" } else { "stream" };
         let body = json!({"mode": mode, "frames": frames}).to_string();
-        let answer = within(http.try_send(http::Method::POST, "/sse", headers, body)).await.unwrap();
+        let answer =
+            within(http.try_send(http::Method::POST, &format!("/sse{query}"), headers, body)).await.unwrap();
         if answer.status != 200 {
             return Err(Refused { status: answer.status, fault: answer.json().await["error"].clone() });
         }

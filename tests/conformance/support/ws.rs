@@ -23,9 +23,13 @@ pub(crate) enum Came {
 }
 
 impl Ws {
-    /// Opens `/ws`; the status if that is refused.
-    pub(crate) async fn open(addr: SocketAddr, headers: &[(&str, &str)]) -> Result<(Ws, WsReader), u16> {
-        let mut request = format!("ws://{addr}/ws").into_client_request().unwrap();
+    /// Opens `/ws` with this query; the status if that is refused.
+    pub(crate) async fn open(
+        addr: SocketAddr,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(Ws, WsReader), u16> {
+        let mut request = format!("ws://{addr}/ws{query}").into_client_request().unwrap();
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             request.headers_mut().insert(name, value.parse().unwrap());

@@ -50,9 +50,13 @@ pub(crate) fn client_that_trusts(hashes: impl IntoIterator<Item = [u8; 32]>) -> 
 
 impl Wt {
     /// Opens a session and its first stream; 0 if that is refused, for nobody says why.
-    pub(crate) async fn open(hub: &Running, headers: &[(&str, &str)]) -> Result<(Wt, WtReader), u16> {
+    pub(crate) async fn open(
+        hub: &Running,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(Wt, WtReader), u16> {
         let (addr, _) = hub.webtransport().expect("it is enabled");
-        let mut options = ConnectOptions::builder(format!("https://{addr}/webtransport"));
+        let mut options = ConnectOptions::builder(format!("https://{addr}/webtransport{query}"));
         for (name, value) in headers {
             options = options.add_header(name, value);
         }

@@ -83,11 +83,7 @@ pub(crate) async fn open(
     .flatten()
 }
 
-async fn admitted(
-    request: &SessionRequest,
-    gate: &dyn Gate,
-    config: &Config,
-) -> Result<LinkInfo, Refusal> {
+async fn admitted(request: &SessionRequest, gate: &dyn Gate, config: &Config) -> Result<LinkInfo, Refusal> {
     let path = request.path();
     if path.split('?').next() != Some(&config.path) {
         return Err(Refusal::NotFound);

@@ -31,6 +31,8 @@ pub struct Key {
     pub rooms: Option<Arc<[String]>>,
     /// Who comes with it as a client; `None`: nobody may.
     pub grant: Option<Arc<Grant>>,
+    /// What it is to revocations.
+    pub(crate) token: Grant,
     expires_unix_s: Option<u64>,
 }
 
@@ -69,6 +71,7 @@ impl ApiKeys {
                 scopes: Scopes::NONE,
                 rooms: None,
                 grant: Some(Arc::new(service.grant())),
+                token: Grant::default(),
                 expires_unix_s: None,
             };
             keys.insert(tag(&mac, digest(service.key.bytes())), key);
@@ -101,6 +104,7 @@ fn key(entry: &ApiKey) -> Key {
             scopes: Scopes::ALL,
             rooms: None,
             grant: None,
+            token: Grant::default(),
             expires_unix_s: None,
         },
         ApiKey::Named(named) => Key {
@@ -108,6 +112,7 @@ fn key(entry: &ApiKey) -> Key {
             scopes: named.scopes.unwrap_or(Scopes::NONE),
             rooms: named.rooms.as_deref().map(Into::into),
             grant: named.grant().map(Arc::new),
+            token: Grant { token_id: Some(named.token_id()), ..Grant::default() },
             // The configuration's check has refused what is no time.
             expires_unix_s: named.expires_unix_s().unwrap_or(Some(0)),
         },
@@ -191,10 +196,11 @@ mod tests {
 
     #[test]
     fn two_keys_of_a_name_are_good_until_one_is_over() {
-        let entry = |key: &str, expires: &str| {
-            json!({"name": "shop", "key": hash(key), "scopes": ["publish", "read"], "rooms": ["shop:*", "news"], "expires": expires})
-        };
-        let keys = keys(json!([entry("the-old-key", "2027-01-15T08:00:00Z"), entry("the-new-key", "2028-01-01T00:00:00Z")]));
+        let entry = |key: &str, expires: &str| json!({"name": "shop", "key": hash(key), "scopes": ["publish", "read"], "rooms": ["shop:*", "news"], "expires": expires});
+        let keys = keys(json!([
+            entry("the-old-key", "2027-01-15T08:00:00Z"),
+            entry("the-new-key", "2028-01-01T00:00:00Z")
+        ]));
         assert!(keys.find("the-old-key", NOW - 1).is_some() && keys.find("the-old-key", NOW).is_none());
         let new = keys.find("the-new-key", NOW).unwrap();
         assert!(new.has(Scope::Publish) && !new.has(Scope::Operate) && new.grant.is_none());

@@ -56,6 +56,11 @@ impl NamedKey {
         Ok(end.map(|end| u64::try_from(end.unix_timestamp()).unwrap_or(0)))
     }
 
+    /// By which it can be revoked.
+    pub(crate) fn token_id(&self) -> String {
+        format!("key:{}", self.name)
+    }
+
     /// What clients that connect with it may do.
     pub(crate) fn grant(&self) -> Option<Grant> {
         let grant = Grant::user(self.user.as_deref()?);
@@ -63,7 +68,7 @@ impl NamedKey {
             join: self.rooms.clone().unwrap_or_else(|| vec!["*".into()]),
             publish: self.publish.clone(),
             expires_unix_s: self.expires_unix_s().unwrap_or(Some(0)),
-            token_id: Some(format!("key:{}", self.name)),
+            token_id: Some(self.token_id()),
             ..grant
         })
     }
@@ -132,9 +137,9 @@ pub(super) fn check(keys: &[ApiKey], services: &[Service]) -> Vec<(&'static str,
         };
         wrong.extend(look("auth.api_keys", &whose, key.key()));
         if let ApiKey::Named(named) = key {
-            wrong.extend(named.problems().map(|(problem, fix)| {
-                ("auth.api_keys", format!("{whose} {problem}"), fix)
-            }));
+            wrong.extend(
+                named.problems().map(|(problem, fix)| ("auth.api_keys", format!("{whose} {problem}"), fix)),
+            );
         }
     }
     for service in services {
@@ -162,14 +167,17 @@ impl NamedKey {
         [
             (!named).then(|| ("has no name".into(), "give 1 to 128 bytes without control characters")),
             (!used).then(|| {
-                ("is good for nothing".into(), "give it `scopes` for the API, or a `user` as whom clients connect")
+                (
+                    "is good for nothing".into(),
+                    "give it `scopes` for the API, or a `user` as whom clients connect",
+                )
             }),
             self.user.as_deref().filter(|user| !is_user(user)).map(|_| {
                 ("has a `user` who can't be one".into(), "give 1 to 295 bytes without control characters")
             }),
-            self.expires_unix_s().err().map(|_| {
-                ("has an `expires` that is no time".into(), "write it like 2027-01-31T12:00:00Z")
-            }),
+            self.expires_unix_s()
+                .err()
+                .map(|_| ("has an `expires` that is no time".into(), "write it like 2027-01-31T12:00:00Z")),
         ]
         .into_iter()
         .flatten()
@@ -206,7 +214,10 @@ mod tests {
         assert!(grant.may_join("shop:1") && !grant.may_join("x") && grant.may_publish("shop:1"));
         assert_eq!((grant.user.as_str(), grant.token_id.as_deref()), ("shop", Some("key:shop")));
         let shown = serde_json::to_string(&[ApiKey::Named(named), "a-key-of-sixteen-bytes".into()]).unwrap();
-        assert!(!shown.contains("sixteen") && shown.contains("<secret>") && shown.contains("shop:*"), "{shown}");
+        assert!(
+            !shown.contains("sixteen") && shown.contains("<secret>") && shown.contains("shop:*"),
+            "{shown}"
+        );
         for wrong in [json!(7), json!(["x"]), json!({"key": "k"}), json!({"name": "a", "key": 1234567})] {
             let error = serde_json::from_value::<ApiKey>(wrong).unwrap_err().to_string();
             assert!(!error.contains("1234567"), "{error}");
@@ -217,13 +228,23 @@ mod tests {
     fn keys_that_are_of_no_use_are_found() {
         let plain = "a-key-of-sixteen-bytes";
         let hash = format!("sha256:{}", "0a".repeat(32));
-        assert!(problems(&[json!(plain), json!(hash), json!({"name": "a", "key": "another-key-of-mine", "user": "u"})]).is_empty());
+        assert!(
+            problems(&[
+                json!(plain),
+                json!(hash),
+                json!({"name": "a", "key": "another-key-of-mine", "user": "u"})
+            ])
+            .is_empty()
+        );
         assert_eq!(problems(&[json!("short")]), ["one has 5 bytes, fewer than 16"]);
         assert_eq!(problems(&[json!("sha256:0a0a0a0a0a0a0a0a")]), ["one is no SHA-256"]);
         assert_eq!(problems(&[json!(plain), json!(plain)]), ["one is there twice"]);
         // The SHA-256 of the other one.
         let same = crate::auth::api_key::hash(plain);
-        assert_eq!(problems(&[json!(plain), json!({"name": "a", "key": same, "user": "u"})]), ["the key `a` is there twice"]);
+        assert_eq!(
+            problems(&[json!(plain), json!({"name": "a", "key": same, "user": "u"})]),
+            ["the key `a` is there twice"]
+        );
         let bad = json!({"name": "", "key": plain, "scopes": [], "expires": "tomorrow"});
         assert_eq!(problems(&[bad]).len(), 3);
     }

@@ -69,7 +69,8 @@ impl Auth {
             (Way::QuerySessionId, "query_session_id"),
         ];
         let way = asked.into_iter().find(|(way, _)| self.takes(*way)).map(|(_, name)| name);
-        let cookie = (self.takes(Way::Cookie) && self.cookie_holds == CookieHolds::SessionId).then_some("cookie");
+        let cookie =
+            (self.takes(Way::Cookie) && self.cookie_holds == CookieHolds::SessionId).then_some("cookie");
         way.or(cookie).or((!self.schemes.is_empty()).then_some("schemes"))
     }
 
@@ -100,7 +101,11 @@ pub(super) fn check(config: &Config, fault: &mut Report<'_>) {
         let lower = scheme.to_ascii_lowercase();
         if !is_token(scheme) || scheme.len() > 64 {
             let problem = format!("`{scheme:.64}` is no scheme");
-            fault("auth.schemes", problem, "give what stands before the space in `Authorization`, like Session");
+            fault(
+                "auth.schemes",
+                problem,
+                "give what stands before the space in `Authorization`, like Session",
+            );
         } else if matches!(lower.as_str(), "bearer" | "basic") {
             fault("auth.schemes", format!("`{scheme}` has a way of its own"), "put it into auth.ways");
         } else if !seen.insert(lower) {

@@ -107,7 +107,8 @@ impl Door {
 
     async fn identify(&self, credential: Credential, ask: ConnectAsk) -> Result<Grant, Fault> {
         let late = |_| Fault::new(Code::Unavailable, "The credentials could not be checked in time");
-        let grant = tokio::time::timeout(self.within, self.gate.identify(credential, ask)).await.map_err(late)??;
+        let grant =
+            tokio::time::timeout(self.within, self.gate.identify(credential, ask)).await.map_err(late)??;
         self.hub.check_grant(&grant)?;
         Ok(grant)
     }
@@ -115,7 +116,7 @@ impl Door {
     /// What a backend may do that sent this request.
     ///
     /// # Errors
-    /// `unauthorized`, also for a key that is not for the API; `bad_request` for several keys.
+    /// `unauthorized`, also for a key that is not for the API; `token_revoked`; `bad_request` for several keys.
     pub(crate) fn backend_key(&self, headers: &HeaderMap, query: Option<&str>) -> Result<&Key, Fault> {
         let shown = self.ways.find(headers, query, &Standing::Anybody)?;
         let key = match shown.map(|shown| shown.credential) {
@@ -123,7 +124,9 @@ impl Door {
             _ => None,
         };
         let key = key.filter(|key| key.scopes != Scopes::NONE);
-        key.ok_or_else(|| Fault::new(Code::Unauthorized, WRONG_KEY))
+        let key = key.ok_or_else(|| Fault::new(Code::Unauthorized, WRONG_KEY))?;
+        self.hub.check_grant(&key.token)?;
+        Ok(key)
     }
 
     /// Takes secrets out of a URL once they have been found.

@@ -62,7 +62,9 @@ impl Ways {
                 Ok(())
             }
             (Some(new), Some(held)) if same(&new, held) => Ok(()),
-            _ => Err(Fault::new(Code::BadRequest, "The request shows several different credentials; show one")),
+            _ => {
+                Err(Fault::new(Code::BadRequest, "The request shows several different credentials; show one"))
+            }
         };
         for line in headers.get_all(AUTHORIZATION) {
             take(self.authorization(line)?)?;

@@ -107,7 +107,10 @@ fn secrets_leave_the_url() {
         uri.to_string()
     };
     assert_eq!(strip(&ALL, "/ws?token=abc"), "/ws");
-    assert_eq!(strip(&ALL, "/rooms/a%2Fb/events?since=1&apiKey=abc&history=2"), "/rooms/a%2Fb/events?since=1&history=2");
+    assert_eq!(
+        strip(&ALL, "/rooms/a%2Fb/events?since=1&apiKey=abc&history=2"),
+        "/rooms/a%2Fb/events?since=1&history=2"
+    );
     assert_eq!(strip(&ALL, "http://host:1/ws?sessionId=abc"), "http://host:1/ws");
     assert_eq!(strip(&Way::USUAL, "/ws?token=abc"), "/ws?token=abc");
 }

@@ -1,0 +1,88 @@
+//! Keys of the API: hashed, several, restricted.
+
+use crate::support::{Adapter, Http, SECRET, Version, start};
+use crosspoint::Running;
+use crosspoint::auth::api_key::{fresh, hash};
+use crosspoint_hub::Revocation;
+use http::Method;
+use serde_json::{Value, json};
+
+async fn ask(hub: &Running, key: &str, method: Method, path: &str, body: &Value) -> u16 {
+    let http = Http::new(hub.addr(), Version::H1).await;
+    let headers = [("x-api-key", key), ("content-type", "application/json")];
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    http.send(method, path, &headers, body).await.status
+}
+
+async fn rooms(hub: &Running, key: &str) -> u16 {
+    ask(hub, key, Method::GET, "/api/v1/rooms", &Value::Null).await
+}
+
+async fn with_keys(keys: Value) -> Running {
+    start(|c| {
+        c.auth.jwt_secret = Some(SECRET.into());
+        c.auth.api_keys = serde_json::from_value(keys).unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn keys_are_changed_one_after_the_other() {
+    let (old, new) = (fresh().unwrap(), fresh().unwrap());
+    let entry = |key: &str| json!({"name": "shop", "key": hash(key), "scopes": ["read"]});
+    let hub = with_keys(json!([entry(&old), entry(&new), "a-plain-key-of-old-times"])).await;
+    for good in [&old, &new, "a-plain-key-of-old-times"] {
+        assert_eq!(rooms(&hub, good).await, 200);
+    }
+    // Who reads the configuration has no key by that.
+    for bad in [&hash(&new), "", &new[..new.len() - 1]] {
+        assert_eq!(rooms(&hub, bad).await, 401);
+    }
+    let shop = Revocation { token_id: Some("key:shop".into()), ..Revocation::default() };
+    hub.hub().revoke(&shop).unwrap();
+    assert_eq!((rooms(&hub, &new).await, rooms(&hub, "a-plain-key-of-old-times").await), (401, 200));
+    hub.shutdown().await;
+}
+
+#[tokio::test]
+async fn keys_do_what_their_scopes_and_rooms_say() {
+    let key = fresh().unwrap();
+    let hub = with_keys(json!([
+        {"name": "shop", "key": hash(&key), "scopes": ["publish"], "rooms": ["shop:*"], "user": "shop", "publish": []}
+    ]))
+    .await;
+    let event = json!({"type": "n", "data": 1});
+    let publish = |room: &'static str| ask(&hub, &key, Method::POST, room, &event);
+    assert_eq!(publish("/api/v1/rooms/shop:1/events").await, 200);
+    assert_eq!(publish("/api/v1/rooms/other/events").await, 403);
+    assert_eq!(ask(&hub, &key, Method::GET, "/api/v1/rooms/shop:1/presence", &Value::Null).await, 403);
+    let shown = [("x-api-key", key.as_str())];
+    let hello = json!({"version": 1});
+    let (mut link, welcome) =
+        Adapter::WebSocket.try_hello_with(&hub, &shown, hello, vec![]).await.expect("a session");
+    assert_eq!(welcome["user"], "shop");
+    for (frame, outcome) in [
+        (json!({"type": "hub:join", "room": "shop:1", "id": "1"}), "hub:reply"),
+        (json!({"type": "hub:join", "room": "other", "id": "2"}), "hub:error"),
+        (json!({"type": "n", "room": "shop:1", "id": "3"}), "hub:error"),
+    ] {
+        link.send(frame.clone()).await;
+        assert_eq!(link.next().await.kind(), outcome, "{frame}");
+    }
+    hub.shutdown().await;
+}
+
+#[tokio::test]
+async fn services_may_have_hashed_keys_too() {
+    let key = fresh().unwrap();
+    let hub = start(|c| {
+        c.auth.jwt_secret = Some(SECRET.into());
+        c.auth.services = serde_json::from_value(json!([{"name": "sfu", "key": hash(&key)}])).unwrap();
+    })
+    .await;
+    let (_link, welcome) = Adapter::Stream.hello(&hub, json!({"version": 1, "token": key})).await;
+    assert_eq!(welcome["user"], "service:sfu");
+    assert_eq!(rooms(&hub, &key).await, 401, "it opens no HTTP API");
+    assert!(Adapter::Stream.try_hello(&hub, json!({"version": 1, "token": hash(&key)})).await.is_err());
+    hub.shutdown().await;
+}
