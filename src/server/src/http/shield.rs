@@ -18,7 +18,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const FILE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 /// What the demo uses, and nothing else that a browser would ask its user for.
 const PERMISSIONS: &str = "camera=(self), microphone=(self), clipboard-write=(self), autoplay=(self), \
-     accelerometer=(), bluetooth=(), clipboard-read=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), \
+     accelerometer=(), clipboard-read=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), \
      gyroscope=(), hid=(), idle-detection=(), local-fonts=(), magnetometer=(), midi=(), payment=(), \
      picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()";
 
