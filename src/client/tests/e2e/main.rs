@@ -4,6 +4,7 @@
 
 mod bulk;
 mod faults;
+mod identity;
 mod links;
 mod load;
 mod moves;

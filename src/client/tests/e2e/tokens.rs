@@ -5,17 +5,7 @@ use crosspoint::auth::jwt::{Claims, Signer};
 use crosspoint_client::{Client, Code, Options, RequestError, Token, Transport};
 
 pub(crate) fn claims(user: &str) -> Claims {
-    Claims {
-        sub: user.into(),
-        exp: None,
-        nbf: None,
-        info: None,
-        join: None,
-        publish: None,
-        publish_unjoined: None,
-        direct: None,
-        services: None,
-    }
+    Claims { sub: user.into(), ..Claims::default() }
 }
 
 pub(crate) fn sign(claims: &Claims) -> String {
