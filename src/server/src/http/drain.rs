@@ -1,5 +1,6 @@
 //! For operators: how clients get here, and sending them elsewhere.
 
+use super::api::whole;
 use super::app::App;
 use crate::config::HubUrl;
 use crosspoint_core::{Code, Fault};
@@ -27,6 +28,7 @@ pub(super) fn transports(app: &App) -> impl Serialize {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ask {
     address: Option<String>,
+    #[serde(deserialize_with = "whole")]
     within_ms: Option<u64>,
 }
 

@@ -9,7 +9,9 @@ use crosspoint_core::grant::USER_BYTES_MAX;
 use crosspoint_core::{Code, Fault};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer};
+use serde_json::Number;
 use std::sync::Arc;
 
 /// What is asked for.
@@ -91,13 +93,12 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
-    /// A whole number, written with digits.
+    /// A whole number, written with digits; as large as may be if it is larger.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Fault> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        match number {
-            Some(number) => Ok(Some(number)),
-            None => Err(Fault::new(Code::BadRequest, format!("`{name}` is not a whole number"))),
+        match text.bytes().all(|b| b.is_ascii_digit()) {
+            true => Ok(Some(text.parse().unwrap_or(u64::MAX))),
+            false => Err(Fault::new(Code::BadRequest, format!("`{name}` is not a whole number"))),
         }
     }
 
@@ -107,6 +108,18 @@ impl Query {
             Some("true") => Ok(true),
             Some(_) => Err(Fault::new(Code::BadRequest, format!("`{name}` is neither true nor false"))),
         }
+    }
+}
+
+/// A member that is a whole number in the sense of JSON Schema, where `60.0` is one.
+pub(in crate::http) fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    /// What every reader of JSON takes for the number that was written (RFC 8259 §6).
+    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+    let Some(number) = Option::<Number>::deserialize(d)? else { return Ok(None) };
+    let exact = |f: &f64| f.fract() == 0.0 && (0.0..=EXACT_MAX).contains(f);
+    match number.as_u64().or_else(|| number.as_f64().filter(exact).map(|f| f as u64)) {
+        Some(whole) => Ok(Some(whole)),
+        None => Err(D::Error::custom("a number is not whole, or below 0")),
     }
 }
 

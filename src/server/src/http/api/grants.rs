@@ -1,6 +1,6 @@
 //! What a backend lets a user do: by tickets for those who come, by new grants for those who are here.
 
-use super::call::{Call, check_user};
+use super::call::{Call, check_user, whole};
 use super::outcome::Outcome;
 use super::sessions::no_session;
 use crosspoint_core::{Code, Fault, Grant, Raw};
@@ -44,7 +44,7 @@ struct Ticket {
     user: String,
     #[serde(default)]
     grant: Option<Written>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     expires_in_s: Option<u64>,
 }
 
@@ -60,6 +60,7 @@ pub(super) fn ticket(call: &Call) -> Result<Outcome, Fault> {
 #[serde(default, deny_unknown_fields)]
 struct Refresh {
     grant: Option<Written>,
+    #[serde(deserialize_with = "whole")]
     expires_in_s: Option<u64>,
 }
 

@@ -13,6 +13,9 @@ const LIMIT: u64 = 100;
 /// Entries of a page at most.
 const LIMIT_MAX: u64 = 1000;
 
+/// The longest cursor.
+const CURSOR_BYTES_MAX: usize = 440;
+
 /// How many entries a page has.
 pub(super) fn limit(query: &Query) -> Result<usize, Fault> {
     match query.number("limit")?.unwrap_or(LIMIT) {
@@ -24,8 +27,10 @@ pub(super) fn limit(query: &Query) -> Result<usize, Fault> {
 /// The name after which a page begins: the cursor's, else the first of all.
 pub(super) fn after(query: &Query) -> Result<String, Fault> {
     let Some(cursor) = query.text("cursor") else { return Ok(String::new()) };
-    let name = BASE64URL.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    name.ok_or_else(|| Fault::new(Code::BadRequest, "`cursor` is not one that this hub gave"))
+    match BASE64URL.decode(cursor) {
+        Ok(name) if cursor.len() <= CURSOR_BYTES_MAX => Ok(String::from_utf8_lossy(&name).into_owned()),
+        _ => Err(Fault::new(Code::BadRequest, "`cursor` is not one that a hub gives")),
+    }
 }
 
 /// The cursor of the page that begins after this name.

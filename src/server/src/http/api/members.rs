@@ -1,11 +1,11 @@
 //! What a backend does to users in rooms: puts them in, takes them out, moderates them.
 
-use super::call::{Call, check_user};
+use super::call::{Call, check_user, whole};
 use super::grants::end;
 use super::outcome::Outcome;
 use super::sessions::text;
 use crosspoint_core::{Cap, Code, Fault};
-use crosspoint_hub::Moderation;
+use crosspoint_hub::{Action, Moderation};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ struct Join {
     user: String,
     #[serde(default)]
     allow: Option<Vec<Cap>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     expires_in_s: Option<u64>,
 }
 
@@ -51,13 +51,26 @@ pub(super) fn moderation(call: &Call) -> Result<Outcome, Fault> {
     Outcome::done(&json!({ "users": call.app.hub.moderation(call.room()?) }))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moderate {
+    action: Action,
+    user: String,
+    #[serde(default, deserialize_with = "whole")]
+    for_ms: Option<u64>,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    by: Option<String>,
+}
+
 /// `POST /rooms/{room}/moderation`
 pub(super) fn moderate(call: &Call) -> Result<Outcome, Fault> {
     let room = call.room()?;
-    let what: Moderation = call.read()?;
-    check_user(&what.user)?;
-    what.by.as_deref().map(check_user).transpose()?;
-    let until = call.app.hub.moderate(room, what)?;
+    let Moderate { action, user, for_ms, reason, by } = call.read()?;
+    check_user(&user)?;
+    by.as_deref().map(check_user).transpose()?;
+    let until = call.app.hub.moderate(room, Moderation { action, user, for_ms, reason, by })?;
     let answer: Map<String, Value> =
         until.map(|until| ("until_ms".into(), until.into())).into_iter().collect();
     Outcome::done(&answer)

@@ -15,6 +15,7 @@ mod publish;
 mod revoke;
 mod sessions;
 
+pub(super) use call::whole;
 pub(super) use idempotency::Idempotency;
 pub(super) use openapi::document;
 pub(super) use place::Place;

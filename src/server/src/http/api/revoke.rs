@@ -1,6 +1,6 @@
 //! Revocations: by name, listed, and undone.
 
-use super::call::{Call, check_user};
+use super::call::{Call, check_user, whole};
 use super::grants::end;
 use super::listing::{after, cursor, limit};
 use super::outcome::Outcome;
@@ -16,9 +16,9 @@ struct Wanted {
     token_id: Option<String>,
     #[serde(default)]
     user: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     issued_before_unix_s: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     for_s: Option<u64>,
 }
 
