@@ -5,6 +5,7 @@ use crate::hub::{AUDIENCE, KEY, all_ways};
 use crate::support::{Adapter, Http, SECRET, Version, secured, sign, token as plain_token};
 use crosspoint::Running;
 use crosspoint::auth::jwt::{Claims, Signer};
+use crosspoint::config::CookieHolds;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -91,5 +92,47 @@ async fn scripts_of_pages_get_no_challenge_that_asks_their_user() {
     let own = format!("http://{}", hub.addr());
     let (status, _, challenges) = negotiate(&hub, &[("origin", &own)], "").await;
     assert!(status == 401 && !asks(&challenges) && challenges.len() == 2, "{challenges:?}");
+    hub.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_cookie_may_hold_a_session_of_the_backends() {
+    let backend = crate::backend::start().await;
+    let hub = crate::support::start(|c| {
+        crate::hub::configure(c, backend);
+        c.auth.cookie_name = "sid".into();
+        c.auth.cookie_holds = CookieHolds::SessionId;
+    })
+    .await;
+    for (value, outcome) in
+        [("session-valid", "in"), ("session-expired", "token_expired"), ("session-unknown", "unauthorized")]
+    {
+        assert_eq!(code(&hub, &[("cookie", &format!("sid={value}"))], "").await, outcome);
+    }
+    let page = [("cookie", "sid=session-valid"), ("sec-fetch-site", "cross-site")];
+    assert_eq!(code(&hub, &page, "").await, "unauthorized", "another page's request");
+    hub.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_its_backend_nobody_comes_in_that_it_must_check() {
+    let hub = crate::support::start(|c| {
+        // Nobody listens there.
+        crate::hub::configure(c, ([127, 0, 0, 1], 9).into());
+        c.hooks.attempts = 1;
+    })
+    .await;
+    assert_eq!(code(&hub, &[("x-session-id", "session-valid")], "").await, "unavailable");
+    let bearer = format!("Bearer {}", token(Condition::Valid));
+    assert_eq!(code(&hub, &[("authorization", &bearer)], "").await, "in");
+    let http = Http::new(hub.addr(), Version::H1).await;
+    let shown = [("x-session-id", "session-valid"), ("accept", "text/event-stream")];
+    let stream = http.send(Method::GET, "/rooms/r/events", &shown, "").await;
+    assert_eq!((stream.status, stream.header("content-type")), (200, "text/event-stream"));
+    let text = stream.text().await;
+    assert!(
+        text.contains("event: close\ndata: {") && text.contains("unavailable"),
+        "browsers come again: {text}"
+    );
     hub.shutdown().await;
 }

@@ -316,6 +316,28 @@ fn config_check_reads_the_keys_of_tokens() {
 }
 
 #[test]
+fn keys_are_shown_once_and_known_by_their_hash() {
+    let new = |args: &[&str]| run(&[&["key", "new", "--name", "shop"], args].concat(), &[]);
+    let (code, out, _) =
+        new(&["--scope", "publish", "--scope", "read", "--room", "shop:*", "--expires", "2999-01-01T00:00:00Z"]);
+    let (key, entry) = out.split_once("\n\n").unwrap();
+    assert!(code == 0 && key.starts_with("cpk_") && !entry.contains(key), "{out}");
+    let path = std::env::temp_dir().join(format!("crosspoint-key-{}.toml", std::process::id()));
+    std::fs::write(&path, entry).unwrap();
+    let (code, checked, err) = run(&["config", "check", "--config", path.to_str().unwrap()], &[]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(code == 0 && checked.contains("shop:*") && !checked.contains("sha256:"), "{checked}{err}");
+
+    let mut hashing = command(&["key", "hash"], &[]).stdin(Stdio::piped()).spawn().unwrap();
+    writeln!(hashing.stdin.take().unwrap(), "{key}").unwrap();
+    let hash = String::from_utf8(hashing.wait_with_output().unwrap().stdout).unwrap();
+    assert!(hash.starts_with("sha256:") && entry.contains(hash.trim()), "{hash}{entry}");
+    for wrong in [&[][..], &["--scope", "everything"], &["--user", "alice", "--expires", "tomorrow"]] {
+        assert_ne!(new(wrong).0, 0, "{wrong:?}");
+    }
+}
+
+#[test]
 fn dev_mode_says_loudly_that_it_is_open() {
     let hub = Hub::start(&["--threads", "1"], &[]);
     assert!(

@@ -119,3 +119,59 @@ fn is_token(text: &str) -> bool {
     let other = |b: u8| b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || other(b))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, ConfigErrors, Inputs, load};
+
+    const HOOK: [(&str, &str); 2] = [
+        ("HOOKS__CONNECT__URL", "https://backend.example.com/connect"),
+        ("HOOKS__SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ];
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let env =
+            settings.iter().map(|(key, value)| (format!("CROSSPOINT_{key}"), (*value).into())).collect();
+        load(&Inputs { env, ..Inputs::default() })
+    }
+
+    #[test]
+    fn what_only_the_backend_can_check_needs_one() {
+        for setting in [
+            ("AUTH__WAYS", "bearer,session_id"),
+            ("AUTH__WAYS", "basic"),
+            ("AUTH__WAYS", "query_session_id"),
+            ("AUTH__SCHEMES", "Session"),
+            ("AUTH__COOKIE_HOLDS", "session_id"),
+        ] {
+            let error = read(&[setting]).unwrap_err().to_string();
+            assert!(error.contains("`hooks.connect.url`") && error.contains("1 error"), "{error}");
+            assert!(read(&[&HOOK[..], &[setting]].concat()).is_ok(), "{setting:?}");
+        }
+        let ways = [("AUTH__WAYS", "bearer"), ("AUTH__COOKIE_HOLDS", "session_id")];
+        assert!(read(&ways).is_ok(), "there is no cookie");
+    }
+
+    #[test]
+    fn names_and_schemes_are_such() {
+        for setting in [
+            ("AUTH__WAYS", "password"),
+            ("AUTH__COOKIE_NAME", "a b"),
+            ("AUTH__COOKIE_NAME", ""),
+            ("AUTH__SCHEMES", "Bearer"),
+            ("AUTH__SCHEMES", "basic"),
+            ("AUTH__SCHEMES", "My Scheme"),
+            ("AUTH__SCHEMES", "Session,SESSION"),
+        ] {
+            assert!(read(&[&HOOK[..], &[setting]].concat()).is_err(), "{setting:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_urls_are_warned_of() {
+        let warnings = |ways| read(&[("AUTH__WAYS", ways)]).unwrap().warnings();
+        assert!(warnings("bearer,cookie,api_key,subprotocol").is_empty());
+        let two = warnings("bearer,query_token,query_api_key");
+        assert!(two.len() == 2 && two[0].contains("`?token=`") && two[1].contains("`?apiKey=`"), "{two:?}");
+    }
+}
