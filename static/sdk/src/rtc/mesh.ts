@@ -122,7 +122,10 @@ export class Mesh {
       return;
     }
     const { join, update, leave } = record(data) ?? {};
-    for (const listed of rosterOf(leave)) this.gone(listed.session, listed.code);
+    const gone = rosterOf(leave);
+    const mine = gone.find(({ session }) => session === this.session);
+    if (mine) return this.end(new CrosspointError(mine.code ?? 'forbidden'));
+    for (const listed of gone) this.gone(listed.session, listed.code);
     for (const listed of rosterOf(join)) this.come(listed);
     for (const listed of rosterOf(update)) this.updated(listed);
     this.connect();
