@@ -5,6 +5,7 @@ use super::{Config, Secret};
 use crate::hooks::sign::Signer;
 use crate::http_client::is_confidential;
 use crosspoint_hub::HookPoint;
+use http::HeaderName;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::path::PathBuf;
 
@@ -231,6 +232,10 @@ pub(super) fn check(config: &Config, fault: &mut Report<'_>) {
         let fix = "give \"whsec_$(openssl rand -base64 32)\"";
         fault("hooks.secrets", "one is not `whsec_` and 24 to 64 bytes as base64".into(), fix);
     }
+    if let Some(name) = hooks.connect.headers.iter().find(|name| name.parse::<HeaderName>().is_err()) {
+        let problem = format!("`{name:.64}` is no name of a header");
+        fault("hooks.connect.headers", problem, "give names like x-tenant");
+    }
     let namespaces = config.namespaces();
     for point in HookPoint::ALL {
         let (key, url) = match point {
@@ -264,5 +269,54 @@ pub(super) fn check(config: &Config, fault: &mut Report<'_>) {
     ];
     for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
         fault(key, "is 0".into(), "give at least 1");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Inputs, load};
+
+    const SECRET: (&str, &str) = ("hooks.secrets", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+
+    fn loaded(settings: &[(&str, &str)]) -> Result<Config, String> {
+        let flag = |(key, value): &(&str, &str)| (key.to_string(), value.to_string(), "--set".to_string());
+        let inputs = Inputs { flags: settings.iter().map(flag).collect(), ..Inputs::default() };
+        load(&inputs).map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn what_would_not_work_is_refused_and_secrets_are_not_shown() {
+        let join = ("hooks.join.url", "https://backend.example.com/join");
+        for (settings, key) in [
+            (vec![join], "`hooks.secrets`"),
+            (vec![join, ("hooks.secrets", "hunter2-hunter2-hunter2")], "`hooks.secrets`"),
+            (vec![SECRET, ("hooks.join.url", "https://me:hunter2@backend.example.com/")], "`hooks.join.url`"),
+            (vec![SECRET, ("hooks.join.url", "/join")], "`hooks.join.url`"),
+            (vec![SECRET, ("namespaces", "[{prefix = 'a', hooks = ['join']}]")], "`hooks.join.url`"),
+            (
+                vec![SECRET, join, ("namespaces", "[{prefix = 'a', hooks = ['member']}]")],
+                "`hooks.notify.url`",
+            ),
+            (vec![SECRET, join, ("namespaces", "[{prefix = 'a', hooks = ['leave']}]")], "`namespaces`"),
+            (vec![SECRET, join, ("hooks.connect.headers", "x tenant")], "`hooks.connect.headers`"),
+            (vec![SECRET, join, ("hooks.attempts", "0")], "`hooks.attempts`"),
+            (vec![SECRET, join, ("hooks.join.on_failure", "ignore")], "`hooks.join.on_failure`"),
+        ] {
+            let problem = loaded(&settings).unwrap_err();
+            assert!(problem.contains(key) && !problem.contains("hunter2"), "{key}: {problem}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_on_the_way_is_warned_of() {
+        for (url, warned) in [
+            ("https://backend.example.com/join", false),
+            ("http://localhost:8080/join", false),
+            ("http://backend.example.com/join", true),
+        ] {
+            let config = loaded(&[SECRET, ("hooks.join.url", url)]).unwrap();
+            assert_eq!(config.hooks.warnings().any(|w| w.contains("`hooks.join.url`")), warned, "{url}");
+        }
     }
 }

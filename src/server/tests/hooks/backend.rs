@@ -102,10 +102,11 @@ impl Backend {
                     match tls {
                         None => connection(inner, stream).await,
                         // Who doesn't trust the certificate goes away in the handshake.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => connection(inner, stream).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                connection(inner, stream).await;
+                            }
+                        }
                     }
                 });
             }
