@@ -6,6 +6,8 @@ mod clocks;
 mod dependencies;
 mod layout;
 mod links;
+mod supply;
+mod threats;
 
 use std::path::{Path, PathBuf};
 
