@@ -137,17 +137,15 @@ async fn connect(hub: SocketAddr) -> std::io::Result<TcpStream> {
     socket.connect(hub).await
 }
 
-/// Reads what comes and counts what is in it, until the end.
+/// Reads what comes and counts a word in it, until the end.
 async fn count(mut socket: OwnedReadHalf, word: &str, seen: Arc<AtomicU64>) {
-    let (mut held, mut tail) = (vec![0; 1 << 16], String::new());
+    let (mut held, mut tail) = (vec![0; 1 << 16], vec![]);
     while let Ok(n @ 1..) = socket.read(&mut held).await {
-        tail += &String::from_utf8_lossy(&held[..n]);
-        seen.fetch_add(tail.matches(word).count() as u64, Relaxed);
-        // What a word is cut by; the words themselves are shorter than that.
-        let keep = tail.rfind(word).map_or(0, |at| at + word.len());
-        tail = tail.split_off(keep);
-        let from = tail.ceil_char_boundary(tail.len().saturating_sub(word.len()));
-        tail = tail.split_off(from);
+        tail.extend_from_slice(&held[..n]);
+        seen.fetch_add(String::from_utf8_lossy(&tail).matches(word).count() as u64, Relaxed);
+        // Of a word that is cut there is less than that.
+        let keep = tail.len().min(word.len() - 1);
+        tail.drain(..tail.len() - keep);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::auth::Gate;
 use crate::auth::gate::GateError;
 use crate::config::Config;
+use crate::hooks::Backend;
 use crate::http::accept;
 use crate::http::app::App;
 use crate::http::conn::{self, Phase};
@@ -10,7 +11,6 @@ use crate::http::credentials::Door;
 use crate::http::stack::Front;
 use crate::http::webrtc::WebRtc;
 use crate::http::webtransport::WebTransport;
-use crate::hooks::Backend;
 use crate::http_client::ClientError;
 use crate::ice::Ice;
 use crate::ports::Ports;
@@ -107,7 +107,8 @@ impl Server {
         let Ports { tcp: listener, addr, udp, webrtc } = Ports::bind(&config).await?;
         let webtransport = match udp {
             Some(socket) => Some(
-                WebTransport::start(&config, &hub, &door, socket, addr.port(), certificates.webtransport()).await?,
+                WebTransport::start(&config, &hub, &door, socket, addr.port(), certificates.webtransport())
+                    .await?,
             ),
             None => None,
         };
@@ -126,7 +127,18 @@ impl Server {
         let (phase, told) = watch::channel(Phase::Open);
         let accepting = tokio::spawn(accept::run(listener, server, app.clone(), slots.clone(), told));
         let certificates = certificates.keep();
-        Ok(Running { certificates, backend, addr, tls: is_tls, hub, app, connections_max, slots, phase, accepting })
+        Ok(Running {
+            certificates,
+            backend,
+            addr,
+            tls: is_tls,
+            hub,
+            app,
+            connections_max,
+            slots,
+            phase,
+            accepting,
+        })
     }
 }
 

@@ -134,7 +134,12 @@ impl Server {
         None
     }
 
-    async fn run_http1(&self, stream: TcpStream, peer: (Peer, Option<Connection>), phase: watch::Receiver<Phase>) {
+    async fn run_http1(
+        &self,
+        stream: TcpStream,
+        peer: (Peer, Option<Connection>),
+        phase: watch::Receiver<Phase>,
+    ) {
         let handover = Handover::default();
         let entry = Entry::new(self, peer, Some(handover.clone()));
         let conn = Http1::new(&self.http1, stream, handover, entry);

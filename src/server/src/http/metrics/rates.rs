@@ -5,7 +5,11 @@ use crosspoint_hub::Hub;
 
 pub(super) fn write(out: &mut Text, hub: &Hub) {
     let name = "rates_refused_total";
-    out.head(name, "counter", "What was refused because of a rate or of too many at once, by whose limit it was");
+    out.head(
+        name,
+        "counter",
+        "What was refused because of a rate or of too many at once, by whose limit it was",
+    );
     for refused in hub.refused() {
         out.line(name, &[("scope", refused.scope), ("kind", refused.kind)], refused.count);
     }
