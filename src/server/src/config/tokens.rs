@@ -91,8 +91,9 @@ impl JwksUrl {
 }
 
 impl fmt::Display for JwksUrl {
+    /// Without its query, which logs have no need of.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0.split(['?', '#']).next().unwrap_or_default())
     }
 }
 

@@ -208,3 +208,30 @@ async fn tls_is_checked_against_known_authorities() {
     assert_eq!(publisher.asked("/jwks"), 1);
     std::fs::remove_file(&path).unwrap();
 }
+
+#[tokio::test]
+async fn operators_can_ask_what_a_token_of_a_set_grants() {
+    let maker = Maker::new("one");
+    let publisher = Publisher::new(How::Body(set(&[&maker]))).await;
+    let url = format!("auth.jwks_urls={}", publisher.url());
+    let verify = async |token: String| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_crosspoint"));
+        command
+            .current_dir(std::env::temp_dir())
+            .env_clear()
+            .args(["token", "verify", &token, "--set", &url]);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    let good = verify(maker.token()).await;
+    let grant: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!((good.status.code(), &grant["user"]), (Some(0), &json!("alice")));
+    let stranger = verify(Maker::new("stranger").token()).await;
+    let said = String::from_utf8(stranger.stderr).unwrap();
+    assert!(
+        stranger.status.code() == Some(1) && said.contains("no key for ES256 with kid `stranger`"),
+        "{said}"
+    );
+    publisher.set(How::Status(500));
+    let unknown = String::from_utf8(verify(maker.token()).await.stderr).unwrap();
+    assert!(unknown.contains("could not be fetched"), "{unknown}");
+}
