@@ -69,7 +69,9 @@ impl Gate {
 impl Gate {
     fn known(&self, token: &str, purpose: Purpose) -> Answer<Grant> {
         let now = unix_s();
-        if let Some(grant) = self.keys.find(token, now).and_then(|key| key.grant.as_deref()) {
+        // Keys say nothing of single rooms.
+        let key = (purpose != Purpose::Room).then(|| self.keys.find(token, now)).flatten();
+        if let Some(grant) = key.and_then(|key| key.grant.as_deref()) {
             return Answer::Ready(Ok(grant.clone()));
         }
         let Some(jwt) = &self.jwt else { return Answer::Ready(Err(Code::Unauthorized.into())) };
@@ -154,7 +156,13 @@ impl Authenticator for Gate {
             Some(said) if said["moderator"] == true => vec!["*".into()],
             _ => vec![],
         };
-        Some(Grant { info, moderate, publish_unjoined: true, services: vec!["*".into()], ..Grant::user(user) })
+        Some(Grant {
+            info,
+            moderate,
+            publish_unjoined: true,
+            services: vec!["*".into()],
+            ..Grant::user(user)
+        })
     }
 }
 
@@ -189,6 +197,7 @@ mod tests {
             Answer::Later(_) => panic!("it takes no I/O"),
         };
         let sfu = known("the-key-of-the-sfu").unwrap();
+        assert!(matches!(gate.known("the-key-of-the-sfu", Purpose::Room), Answer::Ready(Err(_))));
         assert_eq!((sfu.user.as_str(), sfu.expires_unix_s), ("service:sfu", None));
         assert!(sfu.may_serve("sfu") && !sfu.may_serve("bot") && sfu.direct && sfu.publish_unjoined);
         assert!(sfu.may_join("any") && sfu.may_publish("any"));
@@ -210,7 +219,10 @@ mod tests {
             let grant = gate(true).open(Some("alice"), to_raw_value(&info).ok()).unwrap();
             grant.may(crosspoint_core::Cap::Moderate, "x")
         };
-        assert!(moderates(serde_json::json!({"moderator": true})) && !moderates(serde_json::json!({"moderator": 1})));
+        assert!(
+            moderates(serde_json::json!({"moderator": true}))
+                && !moderates(serde_json::json!({"moderator": 1}))
+        );
         assert!(gate(true).open(Some(""), None).is_none());
         assert!(gate(true).open(None, to_raw_value(&[1]).ok()).is_none());
         let (a, b) = (gate(true).open(None, None).unwrap().user, gate(true).open(None, None).unwrap().user);
