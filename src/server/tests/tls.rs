@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
@@ -238,4 +238,42 @@ async fn files_that_cannot_be_used_change_nothing() {
     hub.reload();
     will_show(&hub, &pems).await;
     assert!(!shows(&hub, &good).await);
+}
+
+#[tokio::test]
+async fn handshakes_of_an_address_have_a_number() {
+    let pems = pems("handshakes");
+    let hub = start(|c| {
+        c.listen.tls_cert = Some(pems.cert.clone());
+        c.listen.tls_key = Some(pems.key.clone());
+        c.rates.address.handshakes_max = 1;
+    })
+    .await;
+    let ended = async |mut stream: TcpStream| stream.read(&mut [0; 64]).await.unwrap_or(0);
+    let silent = TcpStream::connect(hub.addr()).await.unwrap();
+    let other = TcpStream::connect(hub.addr()).await.unwrap();
+    // Whichever the hub came to first stays.
+    let (end, silent) = tokio::time::timeout(PATIENCE, async {
+        let (first, second) = (silent.readable(), other.readable());
+        tokio::select! {
+            _ = first => (silent, other),
+            _ = second => (other, silent),
+        }
+    })
+    .await
+    .expect("one is closed");
+    assert_eq!(ended(end).await, 0, "without a word that no TLS client would read");
+    assert_eq!(hub.hub().refused()[0].kind, "handshakes");
+    drop(silent);
+    let room = async {
+        loop {
+            let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
+            // What is no handshake is answered by an alert, if at all.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await;
+            if stream.read(&mut [0; 64]).await.unwrap_or(0) > 0 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.expect("there is room again");
 }
