@@ -318,8 +318,16 @@ fn config_check_reads_the_keys_of_tokens() {
 #[test]
 fn keys_are_shown_once_and_known_by_their_hash() {
     let new = |args: &[&str]| run(&[&["key", "new", "--name", "shop"], args].concat(), &[]);
-    let (code, out, _) =
-        new(&["--scope", "publish", "--scope", "read", "--room", "shop:*", "--expires", "2999-01-01T00:00:00Z"]);
+    let (code, out, _) = new(&[
+        "--scope",
+        "publish",
+        "--scope",
+        "read",
+        "--room",
+        "shop:*",
+        "--expires",
+        "2999-01-01T00:00:00Z",
+    ]);
     let (key, entry) = out.split_once("\n\n").unwrap();
     assert!(code == 0 && key.starts_with("cpk_") && !entry.contains(key), "{out}");
     let path = std::env::temp_dir().join(format!("crosspoint-key-{}.toml", std::process::id()));

@@ -303,7 +303,10 @@ impl Config {
                 deadline_ms(t)
             )
         });
-        slow.chain(self.auth.warnings()).chain(self.auth.token_warnings()).chain(self.hooks.warnings()).collect()
+        slow.chain(self.auth.warnings())
+            .chain(self.auth.token_warnings())
+            .chain(self.hooks.warnings())
+            .collect()
     }
 
     /// What the hub is told.

@@ -262,7 +262,8 @@ fn addresses_of_hubs_are_absolute_and_hold_no_secrets() {
 
 #[test]
 fn a_preset_fills_in_what_nobody_set() {
-    let text = "[rates]\npreset = 'public'\nburst_ms = 7\n[rates.session]\nframes_per_s = 0\njoins_per_s = 3\n";
+    let text =
+        "[rates]\npreset = 'public'\nburst_ms = 7\n[rates.session]\nframes_per_s = 0\njoins_per_s = 3\n";
     let (_guard, inputs) = file(text);
     let rates = load(&inputs).unwrap().rates;
     let public = crosspoint_hub::Rates::public();
