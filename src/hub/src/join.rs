@@ -63,11 +63,12 @@ impl Hub {
     pub(crate) async fn join(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) -> Result<(), Fault> {
         let name = room_of(&frame)?;
         let joined = self.try_join(cell, &frame, name).await;
-        if joined.is_err()
+        if let Err(fault) = &joined
             && let Some(joined) = self.leave_room(cell, name).filter(|j| j.present)
         {
             // After a join that failed the session is not in the room, nor present. The fault that is told is the first one.
-            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name, LEFT).await;
+            let reason = fault.code.name();
+            let _ = self.engine.leave(&joined.room.name, &cell.user, &cell.name, reason).await;
         }
         joined
     }

@@ -29,9 +29,9 @@ pub struct Hooks {
     pub backoff_ms_max: u64,
     /// The largest answer, bytes.
     pub response_bytes_max: usize,
-    /// Questions under way at once.
+    /// Questions under way at once to an address.
     pub concurrency: usize,
-    /// Questions that wait for their turn.
+    /// Questions to an address that wait for their turn.
     pub queue_max: usize,
     /// Failed attempts in a row after which an address is left alone.
     pub breaker_failures: u64,

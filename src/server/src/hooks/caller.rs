@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 const AGENT: &str = concat!("crosspoint/", env!("CARGO_PKG_VERSION"));
 
@@ -49,12 +49,26 @@ impl HookError {
     }
 }
 
-/// Where a hook goes. Hooks with the same address share its breaker.
+/// Where a hook goes.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) kind: Kind,
     uri: Uri,
-    pub(super) breaker: Arc<Breaker>,
+    address: Arc<Address>,
+}
+
+/// What hooks with the same address share, so that one that is slow or fails holds up no other.
+struct Address {
+    breaker: Breaker,
+    permits: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Target {
+    /// Whether it is left alone now.
+    pub(super) fn is_open(&self) -> bool {
+        self.address.breaker.is_open()
+    }
 }
 
 /// Makes the requests of all hooks.
@@ -68,9 +82,8 @@ pub(super) struct Caller {
     backoff_max: Duration,
     bytes_max: usize,
     breaker: (u64, Duration),
-    breakers: Mutex<HashMap<Uri, Arc<Breaker>>>,
-    permits: Semaphore,
-    waiting: AtomicUsize,
+    addresses: Mutex<HashMap<Uri, Arc<Address>>>,
+    concurrency: usize,
     waiting_max: usize,
     pub(super) counters: super::counters::Counters,
 }
@@ -97,9 +110,8 @@ impl Caller {
             backoff_max: ms(settings.backoff_ms_max),
             bytes_max: settings.response_bytes_max,
             breaker: (settings.breaker_failures, ms(settings.breaker_open_ms)),
-            breakers: Mutex::default(),
-            permits: Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS)),
-            waiting: AtomicUsize::new(0),
+            addresses: Mutex::default(),
+            concurrency: settings.concurrency.min(Semaphore::MAX_PERMITS),
             waiting_max: settings.queue_max,
             counters: super::counters::Counters::default(),
         }
@@ -108,15 +120,21 @@ impl Caller {
     /// A hook's address; none where the hook has none.
     pub(super) fn target(&self, kind: Kind, url: Option<&HookUrl>) -> Option<Target> {
         let uri: Uri = url?.as_str().parse().ok()?;
-        let mut breakers = self.breakers.lock();
-        let (failures, open) = self.breaker;
-        let breaker = breakers.entry(uri.clone()).or_insert_with(|| Arc::new(Breaker::new(failures, open)));
-        Some(Target { kind, breaker: breaker.clone(), uri })
+        let make = || {
+            let (failures, open) = self.breaker;
+            Arc::new(Address {
+                breaker: Breaker::new(failures, open),
+                permits: Semaphore::new(self.concurrency),
+                waiting: AtomicUsize::new(0),
+            })
+        };
+        let address = self.addresses.lock().entry(uri.clone()).or_insert_with(make).clone();
+        Some(Target { kind, uri, address })
     }
 
     /// One attempt. `id` is the same for every attempt at the same thing.
     pub(super) async fn attempt(&self, target: &Target, id: &str, body: Bytes) -> Result<Bytes, HookError> {
-        let pass = target.breaker.pass(Instant::now()).map_err(HookError::Open)?;
+        let pass = target.address.breaker.pass(Instant::now()).map_err(HookError::Open)?;
         self.counters.of(target.kind).attempts.fetch_add(1, Ordering::Relaxed);
         let answer = self.post(target, id, body).await;
         if let Err(error) = &answer {
@@ -153,7 +171,7 @@ impl Caller {
 
     /// A question, asked until there is an answer or all attempts are used up.
     pub(super) async fn ask(&self, target: &Target, body: Vec<u8>) -> Result<Bytes, HookError> {
-        let _permit = self.permit().await?;
+        let _permit = self.permit(&target.address).await?;
         let (id, body) = (message_id(), Bytes::from(body));
         let mut attempt = 0;
         loop {
@@ -169,16 +187,16 @@ impl Caller {
         }
     }
 
-    async fn permit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, HookError> {
-        if let Ok(permit) = self.permits.try_acquire() {
+    async fn permit<'a>(&self, address: &'a Address) -> Result<SemaphorePermit<'a>, HookError> {
+        if let Ok(permit) = address.permits.try_acquire() {
             return Ok(permit);
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let before = address.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&address.waiting);
+        if before >= self.waiting_max {
             return Err(HookError::Busy);
         }
-        let _waiting = Waiting(&self.waiting);
-        let turn = tokio::time::timeout(self.timeout, self.permits.acquire()).await;
+        let turn = tokio::time::timeout(self.timeout, address.permits.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(HookError::Busy)
     }
 

@@ -100,7 +100,7 @@ impl Backend {
         let figures = |target: &Target| HookFigures {
             name: target.kind.name(),
             counters: caller.counters.of(target.kind),
-            open: target.breaker.is_open(),
+            open: target.is_open(),
         };
         targets.into_iter().flatten().map(figures).collect()
     }

@@ -148,7 +148,11 @@ async fn a_probe_finds_out_when_it_is_well_again() {
 #[tokio::test]
 async fn questions_under_way_and_waiting_are_bounded() {
     let (open, gate) = watch::channel(false);
-    let backend = Backend::start(move |_| Act::Held(gate.clone(), json!({"allow": true}))).await;
+    let backend = Backend::start(move |call| match call.path.as_str() {
+        "/join" => Act::Held(gate.clone(), json!({"allow": true})),
+        _ => yes(),
+    })
+    .await;
     let hub = hub(&backend, |c| {
         (c.hooks.concurrency, c.hooks.queue_max, c.hooks.timeout_ms) = (1, 0, 60_000);
     })
@@ -157,10 +161,12 @@ async fn questions_under_way_and_waiting_are_bounded() {
     alice.send(json!({"type": "hub:join", "room": "join:1", "id": "first"})).await;
     backend.wait(|calls| calls.len() == 1).await;
     assert_eq!(code(&ask(&mut bob, join("join:1")).await), "unavailable", "there is no place to wait");
+    assert_eq!(ask(&mut bob, join("publish:1")).await.0, "hub:reply");
+    assert_eq!(ask(&mut bob, text("publish:1", "a")).await.0, "hub:reply", "other addresses have their own");
     open.send_replace(true);
     assert_eq!(crate::asks::answer(&mut alice, "first").await.0, "hub:reply");
     assert_eq!(ask(&mut bob, join("join:1")).await.0, "hub:reply");
-    assert_eq!(backend.calls().len(), 2);
+    assert_eq!(backend.to("/join").len(), 2);
 }
 
 #[tokio::test]
