@@ -59,8 +59,8 @@ impl Abuse {
     /// How often in a tick; several times what the limits allow.
     fn each_tick(self) -> usize {
         match self {
-            Abuse::Frames | Abuse::Posts => 4,
-            Abuse::Publishes | Abuse::Handshakes | Abuse::Headers | Abuse::HalfOpen => 2,
+            Abuse::Frames | Abuse::Posts | Abuse::Handshakes => 4,
+            Abuse::Publishes | Abuse::Headers | Abuse::HalfOpen => 2,
             Abuse::Bytes | Abuse::Joins => 1,
             Abuse::Beats => 20,
         }

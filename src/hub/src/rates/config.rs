@@ -109,7 +109,7 @@ rates! {
         /// Presence updates per second.
         states_per_s: u32 = 200,
         /// TCP connections per second, and (apart) negotiations and links per second.
-        connects_per_s: u32 = 50,
+        connects_per_s: u32 = 100,
         /// POSTs of SSE links per second.
         posts_per_s: u32 = 1_000,
         /// TCP connections at once that speak HTTP.
@@ -143,7 +143,7 @@ impl Default for Rates {
             preset: Preset::Off,
             burst_ms: 5_000,
             refused_max: 100,
-            entries_max: 50_000,
+            entries_max: 100_000,
             session: SessionRates::default(),
             user: UserRates::default(),
             address: AddressRates::default(),

@@ -77,6 +77,8 @@ const ROOM_KINDS: usize = 5;
 const FORGIVEN_EVERY: Duration = Duration::from_secs(10);
 /// A session that has had too many frames refused is not read for so long after each further one, ms.
 const PAUSE_MS: u64 = 1_000;
+/// When who connects too often may try again at the earliest, ms.
+const CONNECT_RETRY_MS: u64 = 1_000;
 /// When who has too much at once may try again, ms.
 const HELD_RETRY_MS: u64 = 5_000;
 
@@ -239,12 +241,15 @@ impl Limiter {
         let Refusal { scope, kind, wait } = refusal;
         self.count(*scope, *kind as usize);
         let text = format!("Too many {} of one {}", REFUSED[*kind as usize], SCOPES[*scope as usize]);
-        Fault::new(Code::RateLimited, text).after((wait.as_micros().div_ceil(1_000) as u64).max(1))
+        // Many wait for the same place, and cost more than it.
+        let least = if matches!(kind, Kind::Connects) { CONNECT_RETRY_MS } else { 1 };
+        Fault::new(Code::RateLimited, text).after((wait.as_micros().div_ceil(1_000) as u64).max(least))
     }
 
     /// Takes what a frame needs of its session, user and address.
     fn charge(&self, cell: &Cell, state: &mut State, needs: &[(Kind, u32)]) -> Result<(), Refusal> {
-        let of_user = self.user.on && cell.bulk_of.is_none();
+        // A guest without a name is a user of one session.
+        let of_user = self.user.on && !state.grant.user.is_empty();
         let spent = state.spent.get_or_insert_with(|| {
             let user = of_user.then(|| self.users.of(self.clock, cell.user.clone()));
             Box::new(Spent { buckets: Buckets::default(), user, paused_until: 0 })
