@@ -47,8 +47,9 @@ impl Files {
     /// A new pair; the hash of its certificate.
     async fn write(&self) -> [u8; 32] {
         let identity = Identity::self_signed(["localhost", "127.0.0.1"]).unwrap();
-        identity.private_key().store_secret_pemfile(&self.1).await.unwrap();
-        identity.certificate_chain().store_pemfile(&self.0).await.unwrap();
+        // The library's own writing may be seen later than it returns.
+        std::fs::write(&self.1, identity.private_key().to_secret_pem()).unwrap();
+        std::fs::write(&self.0, identity.certificate_chain().as_slice()[0].to_pem()).unwrap();
         *identity.certificate_chain().as_slice()[0].hash().as_ref()
     }
 }
@@ -75,7 +76,8 @@ async fn files_are_read_again_when_they_change() {
     let connection = within(old.connect(&url)).await.unwrap();
     let second = files.write().await;
     rotations(&hub, 1).await;
-    assert!(within(old.connect(&url)).await.is_err());
+    // The same client would go on with its TLS session.
+    assert!(within(client_that_trusts([first]).connect(&url)).await.is_err());
     within(client_that_trusts([second]).connect(&url)).await.unwrap();
     // The one that was there lives.
     let (mut send, _read) = connection.open_bi().await.unwrap().await.unwrap();
