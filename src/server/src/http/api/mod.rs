@@ -23,6 +23,7 @@ pub(super) use place::Place;
 use super::app::App;
 use super::reply::Reply;
 use super::{body, drain, problem};
+use bytes::Bytes;
 use call::{Call, Query};
 use crosspoint_core::{Code, Fault};
 use crosspoint_hub::Whom;
@@ -41,8 +42,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Answers a request of the API, whose method is one that the place takes.
 pub(super) async fn api(app: &Arc<App>, place: Place, request: Request<Incoming>) -> Reply {
-    let unacceptable = !call::takes_json(request.headers());
-    match receive(app, place, request, unacceptable).await {
+    match receive(app, place, request).await {
         Ok(reply) => reply,
         Err((fault, status)) => {
             problem::with_status(&fault, status.unwrap_or_else(|| problem::status(&fault)))
@@ -52,19 +52,14 @@ pub(super) async fn api(app: &Arc<App>, place: Place, request: Request<Incoming>
 
 type Refusal = (Fault, Option<StatusCode>);
 
-async fn receive(
-    app: &Arc<App>,
-    place: Place,
-    mut request: Request<Incoming>,
-    unacceptable: bool,
-) -> Result<Reply, Refusal> {
+async fn receive(app: &Arc<App>, place: Place, mut request: Request<Incoming>) -> Result<Reply, Refusal> {
     let usual = |fault: Fault| (fault, None);
     let caller = Caller::of(app, request.headers(), request.uri().query()).map_err(usual)?;
     app.door.strip(request.uri_mut());
     let method = request.method().clone();
     let Some((operation, names)) = place.operation(method.as_str()) else { return Ok(problem::not_found()) };
     caller.may(operation).map_err(usual)?;
-    if unacceptable {
+    if !call::takes_json(request.headers()) {
         let fault = Fault::new(Code::BadRequest, "Answers are application/json");
         return Err((fault, Some(StatusCode::NOT_ACCEPTABLE)));
     }
@@ -79,7 +74,12 @@ async fn receive(
     let path = request.uri().path().to_string();
     let text = request.uri().query().unwrap_or_default().to_string();
     let query = Query::read(&text, operation.parameters()).map_err(usual)?;
-    let body = body::read(request.into_body(), app.hub.limits().post_bytes_max).await.map_err(usual)?;
+    let body = match method {
+        Method::POST => {
+            body::read(request.into_body(), app.hub.limits().post_bytes_max).await.map_err(usual)?
+        }
+        _ => Bytes::new(),
+    };
     let print = key.is_some().then(|| print(&path, &text, &body));
     let call = Call { app: app.clone(), caller, operation, names, query, body };
     match key.zip(print) {
