@@ -8,6 +8,8 @@
 //!   (`turn`). Time comes from one wheel (`wheel`, `ticker`).
 //! * At the door: who may come in when (`admission`), where all are sent when the hub stops (`drain`), and how they got here (`reach`).
 //!   Offers of links that need an exchange first (`offers`) are passed on.
+//! * Who it is that comes (`auth`, `greeting` while that takes time), what they may do and lose (`permit`, `revoke`), what members and backends do to others (`moderate`
+//!   over `moderation`, `force`).
 //! * How much of all that one client, user, address or room may have: `rates`. What is published may have a shape (`payloads`).
 
 mod act;

@@ -187,3 +187,26 @@ async fn there_are_only_so_many() {
     mod_.reply(moderate(json!({"action": "unban", "user": "a"}))).await;
     mod_.reply(ban("b")).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_slips_in_while_being_banned() {
+    let hub = hub(config());
+    for round in 0..300 {
+        let (user, room) = (format!("user{round}"), format!("chat:{round}"));
+        let (link, _) = Link::hello(&hub, &user).await;
+        let join = json!({"type": "hub:join", "room": room, "id": "j"});
+        let joins = tokio::task::spawn_blocking(move || {
+            link.send(join);
+            link
+        });
+        let (banning, banned) = (hub.clone(), room.clone());
+        let ban = Moderation { action: Action::Ban, user, for_ms: None, reason: None, by: None };
+        let bans = tokio::task::spawn_blocking(move || banning.moderate(&banned, ban));
+        let (link, ban) = tokio::join!(joins, bans);
+        ban.unwrap().unwrap();
+        let link = link.unwrap();
+        link.find("an answer", |f| f.id.as_deref() == Some("j")).await;
+        assert_eq!(hub.room_info(&room).sessions, 0, "round {round}: {:?}", link.kinds());
+        assert!(hub.presence(&room).await.unwrap().is_empty(), "round {round}");
+    }
+}

@@ -121,3 +121,21 @@ async fn what_is_remembered_is_bounded_and_has_an_end() {
     Link::granted(&hub, grant("alice", "a", unix_s(0))).await;
     assert_eq!(hub.revocations().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_slips_in_while_a_token_is_revoked() {
+    let mut config = config();
+    config.limits.connects_per_s = 0;
+    let hub = hub(config);
+    for round in 0..300 {
+        let id = format!("t{round}");
+        let (coming, token) = (hub.clone(), token(grant("alice", &id, unix_s(0))));
+        let come = tokio::task::spawn_blocking(move || Link::with_token(&coming, &token, &[]));
+        let revoking = hub.clone();
+        let revoke = tokio::task::spawn_blocking(move || revoking.revoke(&by_id(&id)));
+        let (come, revoke) = tokio::join!(come, revoke);
+        revoke.unwrap().unwrap();
+        come.unwrap().0.ends_with(Code::TokenRevoked).await;
+        assert_eq!(hub.stats().sessions, 0, "round {round}");
+    }
+}
