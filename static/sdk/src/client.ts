@@ -120,8 +120,9 @@ export class ClientImpl implements Client {
         report: (error) => core.report(error),
         token: (source) => core.tokens.ask(source),
         sleep: (ms) => core.sleep(ms),
+        joins: core.outbox.lanes.joins,
         patient: core.options.rateLimited !== 'fail',
-        block: (on) => core.outbox.block(name, on),
+        block: (on) => core.outbox.lanes.block(name, on),
         removed: (removed) => core.emitter.emit('removed', removed),
         near: (room) => new Near(core, room, () => this.calls, { send: (frame, signal) => this.carryBulk(frame, signal), bytesMax: () => this.bulkBytesMax }),
       }));

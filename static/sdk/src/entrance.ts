@@ -1,6 +1,6 @@
 import { Backoff } from './backoff.js';
 import type { CrosspointError } from './codes.js';
-import { LIMITED_MAX_MS } from './offline/lanes.js';
+import { LIMITED_MAX_MS, type Ticket } from './offline/lanes.js';
 import type { Wire } from './room.js';
 import type { JoinOptions, JoinResult } from './types.js';
 
@@ -38,6 +38,7 @@ export class Entrance {
     const { wire } = this;
     const round = ++this.round;
     const backoff = new Backoff(BACKOFF);
+    const ticket: Ticket = { go: () => {} };
     try {
       for (let waited = 0; ; ) {
         try {
@@ -47,10 +48,12 @@ export class Entrance {
           return await wire.call<JoinResult>(frame, false, this.entered, (error) => passes(error) && wire.block(true));
         } catch (e) {
           const error = e as CrosspointError;
-          const wait = backoff.next(error.retryAfterMs);
+          const limited = error.code === 'rate_limited';
+          const wait = limited ? wire.joins.waitOf(error.retryAfterMs) : backoff.next(error.retryAfterMs);
           waited += wait;
           if (!passes(error) || waited > LIMITED_MAX_MS || round !== this.round) throw error;
-          await wire.sleep(wait);
+          if (limited) await new Promise<void>((go) => wire.joins.limited(Object.assign(ticket, { go }), wait));
+          else await wire.sleep(wait);
           if (round !== this.round) throw error;
         }
       }
@@ -58,6 +61,7 @@ export class Entrance {
       if (round === this.round) failed(error as CrosspointError);
       throw error;
     } finally {
+      wire.joins.remove(ticket);
       if (round === this.round) wire.block(false);
     }
   }

@@ -5,6 +5,8 @@ import { frameOf, snapshot, type Frame } from './frame.js';
 import type { FaceName, Near } from './near.js';
 import { moderated, moderationOf } from './moderation.js';
 import type { Keep } from './offline/kept.js';
+import type { Ticket } from './offline/lanes.js';
+import type { Turnstile } from './offline/turnstile.js';
 import type { PublishImpl } from './publish.js';
 import type { Call } from './rtc/calls/types.js';
 import type { Files } from './rtc/files/types.js';
@@ -27,6 +29,8 @@ export interface Wire {
   sleep(ms: number): Promise<void>;
   /** What is refused as too fast is tried again. */
   patient: boolean;
+  /** Where joins wait that were. */
+  joins: Turnstile<Ticket>;
   /** What is published to the room waits. */
   block(on: boolean): void;
   removed(removed: Removed): void;

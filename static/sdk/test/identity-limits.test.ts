@@ -16,8 +16,8 @@ async function publishing(n: number, options: Options = {}) {
   return { ...it, link, all, first: all[0]! };
 }
 
-test('publishes that came too fast go again when the hub says, one by one and in order, others at once', async () => {
-  const { client, link, all, clock } = await publishing(4);
+test('publishes that came too fast go again when the hub says, one by one, in order and as fast as the hub took them, others at once', async () => {
+  const { client, link, all, clock, live } = await publishing(4);
   const states: string[] = [];
   all[1]!.onStatus((status) => states.push(status));
   link.frame(reply(all[0]!.id));
@@ -35,10 +35,21 @@ test('publishes that came too fast go again when the hub says, one by one and in
   await clock.advance(1_200);
   assert.deepEqual(sent(link).slice(5), [1, 2, 2]);
   link.frame(reply(all[2]!.id));
+  // One in 1.3 s is what the hub takes.
+  assert.deepEqual(sent(link).slice(8), []);
+  await live(1_500);
+  assert.deepEqual(sent(link).slice(8), [3]);
   link.frame(reply(all[3]!.id));
-  assert.deepEqual(sent(link).slice(5), [1, 2, 2, 3, 'late']);
+  await live(1_500);
+  assert.deepEqual(sent(link).slice(8), [3, 'late']);
   link.frame(reply(late.id));
   await Promise.all([...all, late]);
+  // The next ones go one by one, too, for a while.
+  const more = [1, 2].map((n) => client.room('r').publish('m', n));
+  assert.equal(sent(link).length, 11);
+  link.frame(reply(more[0]!.id));
+  assert.equal(sent(link).length, 12);
+  link.frame(reply(more[1]!.id));
   assert.deepEqual(states, ['sending', 'queued', 'sending', 'stored']);
   client.close();
 });
@@ -148,5 +159,61 @@ test('rooms that a new session may not join so fast are joined later', async () 
   assert.deepEqual([again.type, again.data], ['hub:join', { since: 'e.3.c' }]);
   next.frame(reply(again.id, { room: 'r', position: 'e.3.c', recovered: true }));
   assert.ok(client.room('r').joined);
+  client.close();
+});
+
+test('an application that goes on publishing twice as fast as the hub takes it is refused a few times only', async () => {
+  const { client, connected, clock, live } = rig({ queueMax: 2_000 });
+  const link = await connected();
+  const room = client.room('r');
+  let [tokens, at, seen, refused] = [10, clock.time, 0, 0];
+  const taken: unknown[] = [];
+  for (let i = 0; i < 3_000; i++) {
+    if (i % 5 === 0 && i < 2_000) room.publish('m', i / 5).catch(() => {});
+    await live(10);
+    tokens = Math.min(10, tokens + (clock.time - at) / 100);
+    at = clock.time;
+    const frames = link.app().filter(({ type }) => type === 'm');
+    for (; seen < frames.length; seen++) {
+      const { id, data } = frames[seen]!;
+      if (tokens >= 1) {
+        tokens -= 1;
+        taken.push(data);
+        link.frame(reply(id));
+      } else {
+        refused += 1;
+        link.frame(limited(id, Math.ceil((1 - tokens) * 100)));
+      }
+    }
+  }
+  assert.ok(taken.length > 250, `${taken.length} taken`);
+  assert.deepEqual(taken, [...taken].sort((a, b) => (a as number) - (b as number)));
+  assert.ok(refused < 20, `${refused} refused`);
+  client.close();
+});
+
+test('rooms that can not all be joined at once are joined one after the other', async () => {
+  const { client, connected, clock, live } = rig();
+  const link = await connected();
+  const all = Array.from({ length: 40 }, (_, i) => client.room(`r${i}`).join());
+  let [tokens, at, seen, refused] = [5, clock.time, 0, 0];
+  for (let i = 0; i < 2_000 && seen < 10_000; i++) {
+    await live(10);
+    tokens = Math.min(5, tokens + (clock.time - at) / 200);
+    at = clock.time;
+    const frames = link.app().filter(({ type }) => type === 'hub:join');
+    for (; seen < frames.length; seen++) {
+      const { id, room } = frames[seen]!;
+      if (tokens >= 1) {
+        tokens -= 1;
+        link.frame(reply(id, { room }));
+      } else {
+        refused += 1;
+        link.frame(limited(id, Math.ceil((1 - tokens) * 200)));
+      }
+    }
+  }
+  await Promise.all(all);
+  assert.ok(refused < 50, `${refused} refused`);
   client.close();
 });

@@ -17,7 +17,7 @@ export class Caller {
     one.page = await context.newPage();
     one.wrong = [];
     one.page.on('pageerror', (error) => one.wrong.push(`${name}: ${error.stack ?? error.message}`));
-    await one.page.goto(`${origin}/sdk/index.d.ts`);
+    await one.page.goto(`${origin}/healthz`);
     await one.page.evaluate(beHere, { name, room, options });
     return one;
   }

@@ -15,7 +15,7 @@ export class PeerPage {
     one.page = await (context ?? (await one.browser.newContext())).newPage();
     one.wrong = [];
     one.page.on('pageerror', (error) => one.wrong.push(`${name}: ${error.stack ?? error.message}`));
-    await one.page.goto(`${origin}/sdk/index.d.ts`);
+    await one.page.goto(`${origin}/healthz`);
     one.here = { name, room, peers, options };
     await one.page.evaluate(beHere, one.here);
     return one;

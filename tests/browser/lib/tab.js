@@ -11,7 +11,7 @@ export class Tab {
     tab.wrong = [];
     tab.page.on('pageerror', (error) => tab.wrong.push(`${name}: ${error.stack ?? error.message}`));
     // A page that may be kept.
-    await tab.page.goto(`${origin}/sdk/index.d.ts`);
+    await tab.page.goto(`${origin}/healthz`);
     await tab.page.evaluate(connectHere, { name, room, options });
     return tab;
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { CrosspointError } from '../codes.js';
 import type { Frame } from '../frame.js';
-import { DEFAULT_CONFIG, isCount, record } from '../session/types.js';
+import { DEFAULT_CONFIG, record } from '../session/types.js';
 import type { StoredFrame } from '../types.js';
 import type { Keeper } from './keeper.js';
 import { Lanes } from './lanes.js';
@@ -55,7 +55,7 @@ export class Outbox {
   private lastSince = 0;
   private made = 0;
   private cancelSweep: (() => void) | null = null;
-  private readonly lanes: Lanes;
+  readonly lanes: Lanes;
 
   constructor(
     private readonly clock: Clock,
@@ -164,20 +164,15 @@ export class Outbox {
     const kept = this.kept.get(id ?? '');
     const { code, retry_after_ms: after } = record(data) ?? {};
     if (!kept) return false;
-    if (code === 'not_joined' && this.lanes.isBlocked(kept)) this.lanes.add(kept);
+    if (code === 'not_joined' && this.lanes.isBlocked(kept)) this.lanes.take(kept);
     // An earlier page's was sent before this one has joined the room.
     else if (code === 'not_joined' && kept.restored) this.hold(kept);
-    else if (code !== 'rate_limited' || !this.patient || !this.lanes.limited(kept, isCount(after) ? after : undefined)) return false;
+    else if (code !== 'rate_limited' || !this.patient || !this.lanes.limited(kept, typeof after === 'number' ? after : undefined)) return false;
     this.due.delete(kept.id);
     kept.given = false;
     this.hooks.queued(kept.id);
     this.pump();
     return true;
-  }
-
-  /** The session is on its way (back) into the room: what is published there waits, until that is over. */
-  block(room: string, on: boolean): void {
-    this.lanes.block(room, on);
   }
 
   /** A reply or an error came. */
@@ -273,8 +268,8 @@ export class Outbox {
     }
     if (kept && this.lanes.holds(kept)) {
       this.waiting.shift();
-      this.lanes.add(kept);
       this.hooks.queued(kept.id);
+      this.lanes.take(kept);
       return true;
     }
     if (kept && room !== undefined && this.held.has(room)) {
