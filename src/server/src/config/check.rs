@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, sources: &BTreeMap<String, Source>, errors:
         }
         _ => {}
     }
+    super::listen::check(listen, &mut fault);
     if listen.proxy_protocol && config.trusted_proxies.is_empty() {
         let fix = "list the proxies' addresses in trusted_proxies: headers of anybody else are not believed";
         fault("listen.proxy_protocol", "is on, and no proxy is trusted".into(), fix);

@@ -25,7 +25,7 @@ pub use ice::{Coturn, Ice, StaticServer, Turn};
 pub(crate) use key::wrong_key;
 pub use key::{ApiKey, NamedKey};
 pub use layer::{ENV_PREFIX, Setting, env_name};
-pub use listen::Listen;
+pub use listen::{Acme, Listen};
 pub use load::{Inputs, load};
 pub use origin::OriginPattern;
 pub use service::{SERVICE_BYTES_MAX, Service};

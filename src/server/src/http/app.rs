@@ -88,7 +88,7 @@ impl App {
     /// What is offered to a client that asked the hub by this name.
     pub(crate) fn negotiation(&self, host: Option<&str>) -> negotiate::Policy {
         let mut policy = self.negotiation.clone();
-        policy.offers.extend(self.webtransport.as_ref().map(|w| w.offer(host)));
+        policy.offers.extend(self.webtransport.as_ref().and_then(|w| w.offer(host)));
         policy.offers.extend(self.webrtc.as_ref().map(WebRtc::offer));
         policy
     }

@@ -7,6 +7,7 @@ use super::reply::Reply;
 use super::serve::Peer;
 use super::stack::Front;
 use crate::config::{Config, Net};
+use crate::tls::PROOF_ALPN;
 use crosspoint_hub::{Connection, Hub};
 use crosspoint_sse::{Handover, Http1};
 use http::Request;
@@ -109,8 +110,11 @@ impl Server {
         mut phase: watch::Receiver<Phase>,
     ) {
         let Some(stream) = self.begin(tls.accept(stream), &mut phase).await else { return };
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            return self.run_http2(stream, peer, phase).await;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => return self.run_http2(stream, peer, phase).await,
+            // Who asked for a proof has seen it.
+            Some(PROOF_ALPN) => return,
+            _ => {}
         }
         let entry = Entry::new(self, peer, None);
         let conn = self.http1.serve_connection(TokioIo::new(stream), entry).with_upgrades();

@@ -63,13 +63,16 @@ impl WebTransport {
         Ok(WebTransport { endpoint, url, rollout_percent, keys })
     }
 
-    /// What a client is offered that asked the hub by this name.
-    pub(crate) fn offer(&self, host: Option<&str>) -> Offer {
+    /// What a client is offered that asked the hub by this name; nothing as long as there is no certificate.
+    pub(crate) fn offer(&self, host: Option<&str>) -> Option<Offer> {
+        if self.keys.as_ref().is_some_and(|keys| !keys.is_ready()) {
+            return None;
+        }
         let url = self.url.clone().unwrap_or_else(|| address(host, self.endpoint.addr()));
         let hashes = self.endpoint.certificate_hashes();
         let certificate_hashes = hashes.iter().map(|hash| STANDARD.encode(hash)).collect();
         let rollout_percent = self.rollout_percent;
-        Offer { certificate_hashes, rollout_percent, ..Offer::new(Transport::WebTransport, url) }
+        Some(Offer { certificate_hashes, rollout_percent, ..Offer::new(Transport::WebTransport, url) })
     }
 }
 

@@ -24,6 +24,9 @@ pub enum TlsError {
         /// What is wrong.
         problem: rustls::Error,
     },
+    /// There can be no certificates by ACME.
+    #[error("{0}")]
+    Acme(String),
     /// TLS can't be set up.
     #[error("TLS: {0}")]
     Setup(#[from] rustls::Error),

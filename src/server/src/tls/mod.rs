@@ -1,13 +1,16 @@
-//! Certificates of the front and of WebTransport: read from [`files`] and changed while connections run ([`keys`]).
+//! Certificates of the front and of WebTransport: read from [`files`] or got by [`acme`], and changed while connections run ([`keys`]).
 
+mod acme;
 mod error;
 mod files;
 mod keys;
 
+pub(crate) use acme::PROOF_ALPN;
 pub use error::TlsError;
 pub(crate) use keys::Keys;
 
 use crate::config::Config;
+use acme::Acme;
 use files::Files;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -21,6 +24,7 @@ pub(crate) struct Certificates {
     front: Option<Arc<Keys>>,
     webtransport: Option<Arc<Keys>>,
     files: Vec<(Files, Arc<Keys>)>,
+    acme: Option<Acme>,
     look: watch::Sender<()>,
 }
 
@@ -36,12 +40,18 @@ impl Certificates {
     /// # Errors
     /// When files can't be used.
     pub(crate) fn load(config: &Config) -> Result<Certificates, TlsError> {
+        let look = watch::Sender::new(());
         let mut certificates =
-            Certificates { front: None, webtransport: None, files: vec![], look: watch::Sender::new(()) };
+            Certificates { front: None, webtransport: None, files: vec![], acme: None, look };
         let listen = &config.listen;
         if let (Some(cert), Some(key)) = (&listen.tls_cert, &listen.tls_key) {
             let files = Files::new(["listen.tls_cert", "listen.tls_key"], cert, key);
             certificates.front = Some(certificates.read(files)?);
+        }
+        if listen.acme.is_on() {
+            let acme = Acme::open(&listen.acme)?;
+            certificates.front = Some(acme.keys());
+            certificates.acme = Some(acme);
         }
         let webtransport = &config.transports.webtransport;
         if !webtransport.enabled || webtransport.self_signed {
@@ -75,6 +85,9 @@ impl Certificates {
             .with_no_client_auth()
             .with_cert_resolver(keys.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if self.acme.is_some() {
+            config.alpn_protocols.push(PROOF_ALPN.to_vec());
+        }
         Ok(Some(TlsAcceptor::from(Arc::new(config))))
     }
 
@@ -88,6 +101,9 @@ impl Certificates {
         let mut tasks = JoinSet::new();
         for (files, keys) in self.files {
             tasks.spawn(files::keep(files, keys, self.look.subscribe()));
+        }
+        if let Some(acme) = self.acme {
+            tasks.spawn(acme.run(self.look.subscribe()));
         }
         Care { look: self.look, _tasks: tasks }
     }

@@ -284,3 +284,29 @@ fn a_schema_that_is_none_is_found_when_the_configuration_is_checked() {
     let faults = faults(&inputs);
     assert!(faults[0].contains("`namespaces`") && faults[0].contains("`msg` in `chat:`"), "{faults:?}");
 }
+
+#[test]
+fn certificates_by_acme_are_for_names_that_can_be_proved() {
+    let set = |pairs: &[(&str, &str)]| {
+        let flags: Vec<_> = pairs.iter().map(|(key, value)| (*key, *value, "--set")).collect();
+        load(&with(Inputs::default(), &[], &flags))
+    };
+    let domains = "listen.acme.domains";
+    assert!(
+        set(&[(domains, "hub.example.com,a.example"), ("listen.acme.contact", "mailto:a@b.example")]).is_ok()
+    );
+    for wrong in
+        ["*.example.com", "https://hub.example.com", "hub.example.com:443", "192.0.2.1", "Hub.example.com"]
+    {
+        let fault = set(&[(domains, wrong)]).unwrap_err().to_string();
+        assert!(fault.contains("`listen.acme.domains`") && fault.contains("is no name"), "{fault}");
+    }
+    let fault = set(&[(domains, "a.example"), ("listen.acme.directory", "http://a.example/dir")]);
+    assert!(fault.unwrap_err().to_string().contains("`listen.acme.directory`"));
+    let fault = set(&[(domains, "a.example"), ("listen.acme.contact", "you@a.example")]);
+    assert!(fault.unwrap_err().to_string().contains("`listen.acme.contact`"));
+    let fault = set(&[(domains, "a.example"), ("listen.tls_cert", "a"), ("listen.tls_key", "b")]);
+    assert!(fault.unwrap_err().to_string().contains("choose one"));
+    let fault = set(&[("listen.proxy_protocol", "true")]);
+    assert!(fault.unwrap_err().to_string().contains("`listen.proxy_protocol`"));
+}
