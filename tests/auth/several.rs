@@ -136,3 +136,12 @@ async fn without_its_backend_nobody_comes_in_that_it_must_check() {
     );
     hub.shutdown().await;
 }
+
+#[tokio::test]
+async fn pages_tell_nobody_the_address_they_were_opened_at() {
+    let hub = all_ways().await;
+    let http = Http::new(hub.addr(), Version::H1).await;
+    let page = http.send(Method::GET, "/?token=a-token-in-a-bookmark", &[], "").await;
+    assert_eq!((page.status, page.header("referrer-policy")), (200, "no-referrer"));
+    hub.shutdown().await;
+}
