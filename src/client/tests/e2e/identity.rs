@@ -199,3 +199,31 @@ async fn who_does_not_want_to_wait_is_told_when_to_come_again() {
     assert!(!faults.is_empty());
     assert!(faults.iter().all(|f| f.code == Code::RateLimited && f.retry_after_ms.is_some()), "{faults:?}");
 }
+
+#[tokio::test]
+async fn who_goes_on_publishing_too_fast_is_refused_a_few_times_only() {
+    let mut config = slow();
+    (config.rates.burst_ms, config.rates.session.publishes_per_s) = (100, 100);
+    // Else the session would end.
+    config.rates.refused_max = 50;
+    let hub = start(config).await;
+    let (alice, _) = joined(options(&hub, "alice", Transport::WebSocket), CHAT).await;
+    let (_bob, mut events) = joined(options(&hub, "bob", Transport::WebSocket), CHAT).await;
+    for round in 0..3 {
+        let all = (0..50).map(|n| {
+            let alice = alice.clone();
+            async move { alice.publish(CHAT, "n", &(round * 50 + n), PublishOptions::default()).await }
+        });
+        within(futures_util::future::try_join_all(all)).await.unwrap();
+        let mut heard = vec![];
+        while heard.len() < 50 {
+            heard.push(frame(&mut events, "n").await.parse::<u32>().unwrap());
+        }
+        if round == 0 {
+            // What was under way when the hub refused the first may have been taken before it.
+            heard.sort_unstable();
+        }
+        assert_eq!(heard, (round * 50..(round + 1) * 50).collect::<Vec<_>>());
+    }
+    assert_eq!(alice.counts().reconnects, 0);
+}
