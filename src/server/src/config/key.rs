@@ -1,6 +1,6 @@
 //! `auth.api_keys`: keys of backends, and of clients that have nothing better.
 
-use super::{Secret, Service};
+use super::{Auth, Secret, Service};
 use crate::auth::Scopes;
 use crate::auth::api_key::digest_of;
 use crosspoint_core::Grant;
@@ -71,6 +71,13 @@ impl NamedKey {
             token_id: Some(self.token_id()),
             ..grant
         })
+    }
+}
+
+impl Auth {
+    /// Whether clients may connect with a key.
+    pub(crate) fn has_client_keys(&self) -> bool {
+        self.api_keys.iter().any(|key| matches!(key, ApiKey::Named(named) if named.user.is_some()))
     }
 }
 
@@ -222,6 +229,15 @@ mod tests {
             let error = serde_json::from_value::<ApiKey>(wrong).unwrap_err().to_string();
             assert!(!error.contains("1234567"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_hub_whose_clients_have_keys_is_not_open() {
+        let mut config = crate::config::Config::default();
+        config.auth.api_keys = vec!["a-key-of-sixteen-bytes".into()];
+        assert!(config.is_open());
+        config.auth.api_keys.push(key(json!({"name": "a", "key": "another-key-of-mine", "user": "u"})));
+        assert!(!config.is_open());
     }
 
     #[test]

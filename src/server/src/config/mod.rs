@@ -254,7 +254,9 @@ pub enum Mode {
 impl Config {
     /// Open without a secret on loopback, or where asked for; else secured.
     pub fn mode(&self) -> Mode {
-        match (self.dev, self.auth.has_token_keys() || self.hooks.connect.url.is_some()) {
+        let auth = &self.auth;
+        let asks = auth.has_token_keys() || auth.has_client_keys() || self.hooks.connect.url.is_some();
+        match (self.dev, asks) {
             (true, _) => Mode::Dev,
             (false, false) => Mode::ImplicitDev,
             (false, true) => Mode::Secured,
