@@ -230,8 +230,12 @@ impl Hub {
         state.services.push(service.as_str().into());
         drop(state);
         self.services.write().entry(service.as_str().into()).or_default().push(cell.clone());
-        if cell.state.lock().torn_down {
-            // It was detached from all before it was attached to this.
+        let is_kept = {
+            let state = cell.state.lock();
+            !state.torn_down && state.services.iter().any(|s| **s == *service)
+        };
+        if !is_kept {
+            // It was detached from it before it was attached.
             self.detach(&service, cell);
         }
         Ok(json!({}))

@@ -144,6 +144,12 @@ impl Hub {
                 self.release(&room);
                 return Err(Code::SessionExpired.into());
             }
+            if !state.may_with(Cap::Join, name, token.as_deref()) {
+                // A backend changed the grant meanwhile.
+                drop(state);
+                self.release(&room);
+                return Err(forbidden("joining", name));
+            }
             let waits = room.has_history() || before.is_none();
             let read = waits.then(|| state.core.begin_join(room.name.clone()));
             let present = before.as_ref().is_some_and(|j| j.present);
@@ -158,9 +164,12 @@ impl Hub {
             if let Some(at) = timer {
                 self.set_timer(cell, at);
             }
-            // Who bans looks at the sessions in the room after it has noted the ban, so one of the two finds the other.
+            // Who bans or revokes looks at the sessions after it has noted that, so one of the two finds the other.
             if room.is_moderated() {
                 self.moderations.check(name, &cell.user, Action::Ban)?;
+            }
+            if token.as_ref().is_some_and(|token| self.revocations.has(token)) {
+                return Err(Code::TokenRevoked.into());
             }
             if before.is_some() {
                 room.watch(&cell.name, presence);

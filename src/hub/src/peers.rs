@@ -143,13 +143,17 @@ impl Hub {
             return Err(forbidden("calls in", name));
         }
         self.seat(cell, &room, frame.id.as_deref(), data.state)?;
-        let ended = {
+        let (ended, is_in, signals, calls) = {
             let state = cell.state.lock();
-            state.torn_down.then(|| state.core.ended().unwrap_or(Code::SessionExpired))
+            let ended = state.torn_down.then(|| state.core.ended().unwrap_or(Code::SessionExpired));
+            let is_in = state.rooms.get(name).is_some();
+            (ended, is_in, state.may(Cap::Signal, name), state.may(Cap::Call, name))
         };
-        if ended.is_some() {
-            // It left all rosters before it was on this one.
+        if ended.is_some() || !is_in {
+            // It left the room, or all, before it was on this roster.
             room.roster.remove(name, &cell.name, ended);
+        } else if !(signals && calls) {
+            room.roster.evict(name, &cell.name, Code::Forbidden, signals);
         }
         Ok(())
     }

@@ -167,7 +167,7 @@ impl Hub {
                 let (signals, calls) = (may(Cap::Signal), may(Cap::Call));
                 joined.present &= seen;
                 if !(seen && signals && calls) {
-                    kept.push((joined.room.clone(), seen, left, signals));
+                    kept.push((joined.room.clone(), seen, left, signals, calls));
                 }
             }
             let now = self.clock.now();
@@ -179,14 +179,16 @@ impl Hub {
         for (room, why) in gone {
             self.expel(cell, &room, &why);
         }
-        for (room, seen, left, signals) in kept {
+        for (room, seen, left, signals, calls) in kept {
             if !seen {
                 room.watch(&cell.name, false);
             }
             if left {
                 self.unpresent(cell, &room.name, why.fault.code);
             }
-            room.roster.evict(&room.name, &cell.name, why.fault.code, signals);
+            if !(signals && calls) {
+                room.roster.evict(&room.name, &cell.name, why.fault.code, signals);
+            }
         }
     }
 

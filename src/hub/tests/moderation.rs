@@ -190,7 +190,9 @@ async fn there_are_only_so_many() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_slips_in_while_being_banned() {
-    let hub = hub(config());
+    let mut config = config();
+    config.limits.connects_per_s = 0;
+    let hub = hub(config);
     for round in 0..300 {
         let (user, room) = (format!("user{round}"), format!("chat:{round}"));
         let (link, _) = Link::hello(&hub, &user).await;

@@ -178,8 +178,13 @@ async fn a_narrower_grant_ends_what_it_does_not_allow() {
     alice.fails(frame("n", json!(1)), Code::Forbidden).await;
     alice.reply(json!({"type": "n", "room": "chat:2"})).await;
     bob.fails(json!({"type": "ask", "to": "service:sfu"}), Code::NotFound).await;
-    alice.reply(refresh(all)).await;
+    alice.reply(refresh(all.clone())).await;
     alice.reply(frame("hub:join", json!({}))).await;
+    alice.reply(json!({"type": "hub:peers", "room": ROOM, "data": {"state": {"call": {}}}})).await;
+    let hidden = json!({"user": "alice", "join": ["*"], "direct": true, "presence": [], "services": ["sfu"]});
+    alice.reply(refresh(hidden)).await;
+    let roster = bob.reply(json!({"type": "hub:peers", "room": ROOM})).await;
+    assert_eq!(roster["peers"].as_array().unwrap().len(), 2, "who isn't seen may call all the same");
     alice.reply(json!({"type": "hub:attach", "data": {"service": "sfu"}})).await;
 }
 
@@ -239,4 +244,27 @@ async fn a_backend_changes_grants_and_ends_sessions() {
     one.ends_with(Code::Forbidden).await;
     two.ends_with(Code::Forbidden).await;
     assert_eq!(hub.stats().sessions, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_slips_into_a_room_while_the_grant_changes() {
+    let mut config = config();
+    config.limits.connects_per_s = 0;
+    let hub = hub(config);
+    for round in 0..300 {
+        let user = format!("user{round}");
+        let (link, _) = Link::granted(&hub, json!({"user": user, "join": ["chat:*"]})).await;
+        let joins = tokio::task::spawn_blocking(move || {
+            link.send(json!({"type": "hub:join", "room": ROOM, "id": "j"}));
+            link
+        });
+        let changing = hub.clone();
+        let lobby = Grant { join: vec!["lobby".into()], ..Grant::default() };
+        let changes = tokio::task::spawn_blocking(move || changing.regrant(Whom::User(&user), &lobby));
+        let (link, changed) = tokio::join!(joins, changes);
+        assert_eq!(changed.unwrap(), Ok(1));
+        let link = link.unwrap();
+        link.find("an answer", |f| f.id.as_deref() == Some("j")).await;
+        assert_eq!(hub.room_info(ROOM).sessions, 0, "round {round}: {:?}", link.kinds());
+    }
 }
