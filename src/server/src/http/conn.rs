@@ -31,6 +31,13 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The wait for the rest of what may be a preface; it comes in one segment from all that is known.
 const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 
+/// Requests at once on a connection of HTTP/2.
+const STREAMS_MAX: u32 = 256;
+/// Requests that were taken back before they were looked at, and requests that broke rules, after which such a connection ends
+/// (CVE-2023-44487, CVE-2025-8671).
+const RESETS_MAX: usize = 20;
+const STREAM_ERRORS_MAX: usize = 256;
+
 /// What connections are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -70,7 +77,9 @@ impl Server {
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
-            .max_concurrent_streams(256)
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_pending_accept_reset_streams(RESETS_MAX)
+            .max_local_error_reset_streams(STREAM_ERRORS_MAX)
             .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
             .max_send_buf_size(64 << 10);
         let arrivals = Arrivals { hub, trusted: settings.trusted_proxies.clone() };
