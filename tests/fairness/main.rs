@@ -67,12 +67,16 @@ async fn measure(rounds: usize, phase: Duration) -> Vec<Row> {
         }
     }
     chat.end().await;
-    println!("{:<14} {:>10} {:>10} {:>7}  attempts, refused", "abuse", "calm p99", "p99", "ratio");
+    println!(
+        "{:<14} {:>10} {:>10} {:>7} {:>8}  attempts, refused",
+        "abuse", "calm p99", "p99", "ratio", "judged"
+    );
     for row in &rows {
         let (tried, refused) = abuser.counts(row.abuse);
         let (calm, abused) = (median(row.calm.clone()), median(row.abused.clone()));
+        let plain = abused / calm;
         println!(
-            "{:<14} {calm:>7.2} ms {abused:>7.2} ms {:>7.2}  {tried}, {refused}",
+            "{:<14} {calm:>7.2} ms {abused:>7.2} ms {plain:>7.2} {:>8.2}  {tried}, {refused}",
             row.abuse.name(),
             row.ratio()
         );
