@@ -384,7 +384,11 @@ fn who_did_not_read_judges_nobody() {
 fn a_room_that_the_hub_took_the_session_out_of_is_not_joined_again_and_its_position_is_known() {
     let mut d = Driver::connected();
     d.join("r", json!({"presence": true}), json!({"position": "e.3.c"}));
-    d.frame(0, 1, json!({"type": "hub:removed", "room": "r", "data": {"reason": "kicked", "code": "forbidden"}}));
+    d.frame(
+        0,
+        1,
+        json!({"type": "hub:removed", "room": "r", "data": {"reason": "kicked", "code": "forbidden"}}),
+    );
     assert!(matches!(&d.out[..], [Output::Event { frame }] if frame.kind == "hub:removed"));
     assert_eq!(d.client.position("r").as_deref(), Some("e.3.c"));
     assert_eq!(d.rejoin(), Value::Null);
@@ -393,7 +397,8 @@ fn a_room_that_the_hub_took_the_session_out_of_is_not_joined_again_and_its_posit
 #[test]
 fn a_room_that_a_backend_put_the_session_into_is_one_of_its_rooms() {
     let mut d = Driver::connected();
-    let added = json!({"type": "hub:added", "room": "r", "data": {"room": "r", "position": "e.7.g", "members": []}});
+    let added =
+        json!({"type": "hub:added", "room": "r", "data": {"room": "r", "position": "e.7.g", "members": []}});
     d.frame(0, 1, added);
     d.frame(0, 1, json!({"type": "m", "room": "r", "id": "h", "offset": 8}));
     assert_eq!(d.client.position("r").as_deref(), Some("e.8.h"));
