@@ -7,9 +7,12 @@ declare const TABLE: {
     readonly unknown_type: readonly [4406, "never", "no such hub: type"];
     readonly unauthorized: readonly [4401, "refresh", "Authentication error: Invalid token"];
     readonly token_expired: readonly [4402, "refresh", "the token's time is over"];
+    readonly token_revoked: readonly [4415, "refresh", "the token was revoked"];
     readonly forbidden: readonly [4403, "never", "the grant does not allow it"];
     readonly not_found: readonly [4404, "never", "no such room, user, session, service or link"];
     readonly not_joined: readonly [4407, "never", "join the room first"];
+    readonly muted: readonly [4416, "never", "the user may not publish in this room for now"];
+    readonly banned: readonly [4417, "never", "the user may not be in this room for now"];
     readonly hello_timeout: readonly [4408, "backoff", "no hello in time"];
     readonly replaced: readonly [4409, "never", "another link carries the session now"];
     readonly session_expired: readonly [4410, "now", "the session is gone"];
@@ -17,6 +20,7 @@ declare const TABLE: {
     readonly out_of_order: readonly [4412, "now", "frames are missing before these"];
     readonly frame_too_large: readonly [1009, "never", "larger than frame_bytes_max or post_bytes_max"];
     readonly limit_exceeded: readonly [4413, "never", "a limit is exceeded"];
+    readonly idempotency_mismatch: readonly [4418, "never", "the idempotency key came before with another request"];
     readonly version_unsupported: readonly [4426, "never", "this hub does not speak that version"];
     readonly rate_limited: readonly [4429, "backoff", "too fast"];
     readonly slow_consumer: readonly [4430, "backoff", "the client reads too slowly"];

@@ -33,6 +33,9 @@ export interface Options {
     requestTimeoutMs?: number;
     /** Frames that may wait for their reply; beyond, calls fail with `limit_exceeded`. Default 1,000. */
     queueMax?: number;
+    /** What is done where the hub refuses a publish, a message to a user or a join as too fast (`rate_limited`). `wait` (the default): it is sent
+     * again when the hub says, within a minute, in order; `fail`: the call fails at once, its error says `retryAfterMs`. */
+    rateLimited?: 'wait' | 'fail';
     /** What becomes of publishes, and of messages to users, that can't be sent at once. */
     offline?: OfflineOptions;
     /** `shared`: tabs of this origin with the same user at the same hub share one session and one link. Default `own`. Where the browser
@@ -177,6 +180,16 @@ export interface ClientEvents {
         session: string;
         resumed: boolean;
     };
+    /** My token ends in so many ms. A token function is called by itself; who gave a string calls `refresh`. */
+    token_expiring: {
+        expiresInMs: number;
+    };
+    /** The hub has put me into a room, at a backend's wish. */
+    added: {
+        room: string;
+    };
+    /** The hub has taken me out of a room. */
+    removed: Removed;
     /** A session that is watched has ended; `code` says why. */
     ended: {
         session: string;
@@ -252,6 +265,60 @@ export interface JoinOptions {
     presence?: boolean;
     /** My state, as others see it in presence. */
     state?: object;
+    /** A token for this room alone, which adds to what mine allows; or a function that fetches one, called again when the last is over. */
+    token?: string | (() => string | Promise<string>);
+}
+/** The hub has taken this session out of a room. It isn't joined again by itself, unless `returning`. */
+export interface Removed {
+    room: string;
+    /** `kicked`, `banned`, `token` (what allowed it is over), `revoked`, `backend`, `hook`; `refused`: a new session could not join it again. */
+    reason: string;
+    /** What the hub says. */
+    error: CrosspointError;
+    /** `banned`: until when (ms since 1970); absent: until somebody ends it. */
+    until: number | undefined;
+    /** It is being joined again: with a new token, or when the hub takes joins again. What happens meanwhile follows. */
+    returning: boolean;
+}
+/** Something was done about a user in a room. */
+export interface Moderated {
+    action: string;
+    user: string;
+    /** Until when (ms since 1970); absent: until somebody ends it. */
+    until?: number;
+    by?: string;
+    reason?: string;
+}
+/** For who may `moderate` a room; all calls fail with `forbidden` otherwise. Without `forMs` it holds until it is undone; `reason` is shown to the user. */
+export interface Moderation {
+    /** They may not publish there; they go on reading. */
+    mute(user: string, options?: {
+        forMs?: number;
+        reason?: string;
+    }): Promise<{
+        until?: number;
+    }>;
+    unmute(user: string): Promise<{
+        until?: number;
+    }>;
+    /** Takes them out of the room; they may come back. */
+    kick(user: string, options?: {
+        reason?: string;
+    }): Promise<{
+        until?: number;
+    }>;
+    /** Takes them out, and keeps them out. */
+    ban(user: string, options?: {
+        forMs?: number;
+        reason?: string;
+    }): Promise<{
+        until?: number;
+    }>;
+    unban(user: string): Promise<{
+        until?: number;
+    }>;
+    /** Who is muted or banned. */
+    list(): Promise<Moderated[]>;
 }
 export interface HistoryOptions {
     since?: string;
@@ -289,11 +356,19 @@ export interface RoomHappenings {
     presence: PresenceChange;
     gap: Gap;
     join: JoinResult;
+    removed: Removed;
+    /** A backend put me there. */
+    added: JoinResult;
+    /** Told to the user it is about, and to who may moderate. */
+    moderated: Moderated;
 }
 export interface Room {
     readonly name: string;
     /** The hub has this session in the room, as far as is known. */
     readonly joined: boolean;
+    /** Why the hub has taken this session out, until it is in again. */
+    readonly removed: Removed | null;
+    readonly moderation: Moderation;
     /** By user; kept up to date with `presence: true`. */
     readonly members: Map<string, Member>;
     /** Position of the newest event seen. */
@@ -304,7 +379,8 @@ export interface Room {
     readonly peers: Peers;
     /** Files of any size, to and from these peers (docs/files.md). */
     readonly files: Files;
-    join(): Promise<JoinResult>;
+    /** `options` are added to the room's. */
+    join(options?: JoinOptions): Promise<JoinResult>;
     leave(): Promise<void>;
     /** `keep: false`: a reload forgets it, even if there is a store (`Options.offline`). */
     publish(type: string, data?: unknown, options?: {
