@@ -76,9 +76,14 @@ impl Hub {
 
     /// Sessions by room.
     pub(crate) async fn rooms(&self) -> BTreeMap<String, u64> {
-        let all: Value = serde_json::from_str(&self.get("/api/v1/rooms").await).unwrap();
-        assert_eq!(all["truncated"], false);
-        let rooms = all["rooms"].as_array().unwrap().iter();
-        rooms.map(|r| (r["room"].as_str().unwrap().into(), r["sessions"].as_u64().unwrap())).collect()
+        let (mut found, mut path) = (BTreeMap::new(), String::from("/api/v1/rooms?limit=1000"));
+        loop {
+            let page: Value = serde_json::from_str(&self.get(&path).await).unwrap();
+            let rooms = page["rooms"].as_array().unwrap().iter();
+            found
+                .extend(rooms.map(|r| (r["room"].as_str().unwrap().into(), r["sessions"].as_u64().unwrap())));
+            let Some(next) = page["next"].as_str() else { return found };
+            path = format!("/api/v1/rooms?limit=1000&cursor={next}");
+        }
     }
 }

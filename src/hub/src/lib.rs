@@ -57,10 +57,10 @@ pub use auth::{Ask, Authenticator, Purpose};
 pub use config::{HubConfig, Namespace};
 pub use drain::Drain;
 pub use engine::{Engine, HistoryFrom, HistoryPage, HistoryQuery, Member, MemoryEngine, Published};
+pub use force::Whom;
 pub use hooks::{
     Asker, Content, HookPoint, Hooks, JoinAsk, Notification, PublishAsk, RequestAnswer, RequestAsk, Rewrite,
 };
-pub use force::Whom;
 pub use hub::{Hub, random_id};
 pub use ice::{Ice, IceServer, IceSource};
 pub use moderation::{Action, Moderated, Moderation, REASON_BYTES_MAX};
