@@ -73,6 +73,43 @@ async fn keys_do_what_their_scopes_and_rooms_say() {
 }
 
 #[tokio::test]
+async fn a_key_of_some_rooms_sees_no_others_in_lists_and_cursors() {
+    let (some, all) = (fresh().unwrap(), fresh().unwrap());
+    let hub = with_keys(json!([
+        {"name": "shop", "key": hash(&some), "scopes": ["read"], "rooms": ["shop:*"]},
+        {"name": "all", "key": hash(&all), "scopes": ["read"], "user": "anybody"},
+    ]))
+    .await;
+    let shown = [("x-api-key", all.as_str())];
+    let hello = json!({"version": 1});
+    let (mut link, _) =
+        Adapter::WebSocket.try_hello_with(&hub, &shown, hello, vec![]).await.expect("a session");
+    for room in ["a", "shop:1", "shop:2", "z"] {
+        link.send(json!({"type": "hub:join", "room": room, "id": room})).await;
+        assert_eq!(link.next().await.kind(), "hub:reply");
+    }
+    let list = async |key: &str| {
+        let (mut found, mut path) = (vec![], String::from("/api/v1/rooms?limit=1"));
+        let http = Http::new(hub.addr(), Version::H1).await;
+        loop {
+            let answer = http.send(Method::GET, &path, &[("x-api-key", key)], String::new()).await;
+            let page: Value = serde_json::from_slice(&answer.body).unwrap();
+            found.extend(page["rooms"].as_array().unwrap().iter().map(|r| r["room"].clone()));
+            let Some(next) = page["next"].as_str() else { return found };
+            path = format!("/api/v1/rooms?limit=1&cursor={next}");
+        }
+    };
+    assert_eq!(
+        (list(&some).await, list(&all).await),
+        (
+            vec![json!("shop:1"), json!("shop:2")],
+            vec![json!("a"), json!("shop:1"), json!("shop:2"), json!("z")],
+        )
+    );
+    hub.shutdown().await;
+}
+
+#[tokio::test]
 async fn services_may_have_hashed_keys_too() {
     let key = fresh().unwrap();
     let hub = start(|c| {

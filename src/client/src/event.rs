@@ -83,7 +83,7 @@ pub enum ClientEvent {
     Removed {
         /// The room.
         room: String,
-        /// `kicked`, `banned`, `token` (what allowed it is over), `revoked`, `backend` or `hook`.
+        /// `kicked`, `banned`, `token` (what allowed it is over), `revoked` or `backend`.
         reason: String,
         /// What the hub says.
         fault: Fault,

@@ -80,7 +80,7 @@ pub struct Grant {
     /// Rooms whose history may be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<Vec<String>>,
-    /// Rooms whose peers may be signaled.
+    /// Rooms whose peers may be signaled. Where it is `None`, the hub wants [`direct`](Grant::direct) as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<Vec<String>>,
     /// Rooms in which files may be sent through the hub.

@@ -83,11 +83,17 @@ impl Hub {
         self.engine.members(room).await
     }
 
-    /// Rooms with members on this node, by name: at most `max` of those that begin with `prefix` and come after `after`, and whether there
-    /// are more. It looks at every room's name.
-    pub fn rooms(&self, prefix: &str, after: &str, max: usize) -> (Vec<RoomInfo>, bool) {
+    /// Rooms with members on this node, by name: at most `max` of those that begin with `prefix`, come after `after` and are `shown`,
+    /// and whether there are more. It looks at every room's name, with the list of rooms locked: `shown` must be quick.
+    pub fn rooms(
+        &self,
+        prefix: &str,
+        after: &str,
+        max: usize,
+        shown: impl Fn(&str) -> bool,
+    ) -> (Vec<RoomInfo>, bool) {
         let mut first: BinaryHeap<Arc<str>> = BinaryHeap::with_capacity(max.min(1024) + 2);
-        for name in self.rooms.read().keys().filter(|n| n.starts_with(prefix) && &***n > after) {
+        for name in self.rooms.read().keys().filter(|n| n.starts_with(prefix) && &***n > after && shown(n)) {
             if first.len() <= max || first.peek().is_some_and(|last| name < last) {
                 first.push(name.clone());
                 if first.len() > max + 1 {

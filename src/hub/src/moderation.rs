@@ -29,21 +29,17 @@ pub enum Action {
 }
 
 /// Something that is to be done to a user in a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moderation {
     /// What.
     pub action: Action,
     /// To whom.
     pub user: String,
     /// For how long, ms, at most a hundred years; `None` or 0: until it is lifted, or the hub restarts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_ms: Option<u64>,
     /// For people, at most [`REASON_BYTES_MAX`] bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The user who did it; `None`: a backend.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::turn;
 use crosspoint_core::grant::USER_BYTES_MAX;
 use crosspoint_core::{Code, Fault, Grant};
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const TOKEN_ID_BYTES_MAX: usize = 256;
 
 /// Which tokens count no more: one by its id, or those of a user. On this node; a restart forgets them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Revocation {
     /// The token with this id (`jti`).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -38,7 +38,7 @@ fn publish(n: u64) -> Value {
 }
 
 #[tokio::test]
-async fn a_muted_user_says_nothing_to_the_room_in_any_way() {
+async fn a_muted_user_publishes_and_signals_nothing_in_the_room() {
     let hub = hub(config());
     let (alice, _) = member(&hub, "alice").await;
     let (second, _) = member(&hub, "alice").await;

@@ -213,7 +213,7 @@ async fn replies_fit_into_the_outbox_or_say_so() {
     ] {
         assert_eq!(data(&a.ask(ask).await)["code"], "limit_exceeded");
     }
-    let (rooms, _) = hub.rooms("", "", 10);
+    let (rooms, _) = hub.rooms("", "", 10, |_| true);
     assert_eq!(rooms.iter().find(|r| &*r.room == "full").map(|r| (r.members, r.sessions)), Some((20, 20)));
     assert!(!hub.presence("full").await.expect("members").iter().any(|m| &*m.user == "a"));
     assert_eq!(a.ask(json!({"type": "hub:join", "room": "full"})).await.kind, "hub:reply");

@@ -252,7 +252,7 @@ pub enum Mode {
 }
 
 impl Config {
-    /// Open without a secret on loopback, or where asked for; else secured.
+    /// Open where asked for, or where nothing says who clients are (which the check allows on loopback only); else secured.
     pub fn mode(&self) -> Mode {
         let auth = &self.auth;
         let asks = auth.has_token_keys() || auth.has_client_keys() || self.hooks.connect.url.is_some();

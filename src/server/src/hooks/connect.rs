@@ -14,7 +14,7 @@ use std::net::IpAddr;
 /// Somebody who wants to come in. Holds a secret: nothing prints it.
 #[derive(Default, Serialize)]
 pub(crate) struct ConnectAsk {
-    /// What kind of credential: `bearer`, `api_key`, `session`, `basic`, `cookie`, …; `none` where there is none.
+    /// What kind of credential: `bearer`, `api_key`, `session`, `basic`, `cookie`, …
     pub(crate) scheme: Cow<'static, str>,
     /// The credential as it came.
     #[serde(skip_serializing_if = "Option::is_none")]

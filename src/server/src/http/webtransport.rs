@@ -125,6 +125,7 @@ impl Pages {
         let standing = standing.map_err(|_| Refusal::Forbidden)?;
         // No proxy that could be trusted stands before the UDP port.
         headers.remove("x-forwarded-for");
+        headers.remove(http::header::FORWARDED);
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin);
         }

@@ -50,9 +50,9 @@ struct Rooms {
 pub(super) fn rooms(call: &Call) -> Result<Outcome, Fault> {
     let query = &call.query;
     let prefix = query.text("prefix").unwrap_or_default();
-    let (mut rooms, truncated) = call.app.hub.rooms(prefix, &after(query)?, limit(query)?);
+    let shown = |room: &str| call.caller.reaches(room);
+    let (rooms, truncated) = call.app.hub.rooms(prefix, &after(query)?, limit(query)?, shown);
     let next = rooms.last().filter(|_| truncated).map(|last| cursor(&last.room));
-    rooms.retain(|room| call.caller.reaches(&room.room));
     Outcome::done(&Rooms { rooms, truncated, next })
 }
 
