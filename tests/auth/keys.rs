@@ -93,7 +93,7 @@ async fn a_key_of_some_rooms_sees_no_others_in_lists_and_cursors() {
         let http = Http::new(hub.addr(), Version::H1).await;
         loop {
             let answer = http.send(Method::GET, &path, &[("x-api-key", key)], String::new()).await;
-            let page: Value = serde_json::from_slice(&answer.body).unwrap();
+            let page = answer.json().await;
             found.extend(page["rooms"].as_array().unwrap().iter().map(|r| r["room"].clone()));
             let Some(next) = page["next"].as_str() else { return found };
             path = format!("/api/v1/rooms?limit=1&cursor={next}");

@@ -56,6 +56,9 @@ enum Attempt {
     Wait(u64),
 }
 
+/// Small bulk frames count as so many bytes of the sender's pace: each costs the hub as much as a large one but for its bytes.
+const FRAME_COST_MIN: u64 = 4096;
+
 impl Hub {
     /// A hello on behalf of a main session.
     pub(crate) fn bulk_hello(self: &Arc<Hub>, link: &HubLink, hello: &Hello) -> Result<(), Fault> {
@@ -199,6 +202,7 @@ impl Hub {
     /// How long it has to wait because of all that its sender has sent in bulk.
     fn bulk_wait(&self, bulky: &Bulky) -> Duration {
         let (cost, per_s) = (bulky.message.cost() as u64, self.rates.rates.session.bulk_bytes_per_s);
+        let cost = cost.max(FRAME_COST_MIN);
         let mut state = bulky.main.state.lock();
         state.receiver().pace.take(self.clock.now_us(), cost, per_s.into())
     }

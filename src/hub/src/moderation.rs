@@ -149,13 +149,15 @@ impl Moderations {
         let mut table = self.table.write();
         let known = |t: &Table| t.rooms.get(room).is_some_and(|users| users.contains_key(user));
         if !known(&table) {
-            table.expire(unix_ms());
-            let in_room = table.rooms.get(room).map_or(0, HashMap::len);
-            if in_room >= self.room_max || table.users >= self.max {
-                let text = format!(
-                    "{} users are muted or banned already",
-                    in_room.min(self.room_max).max(table.users)
-                );
+            // What members may fill leaves room for backends.
+            let max = if mark.by.is_some() { self.max - self.max / 10 } else { self.max };
+            let in_room = |t: &Table| t.rooms.get(room).map_or(0, HashMap::len);
+            let is_full = |t: &Table| in_room(t) >= self.room_max || t.users >= max;
+            if is_full(&table) {
+                table.expire(unix_ms());
+            }
+            if is_full(&table) {
+                let text = format!("{} users are muted or banned already", in_room(&table).max(table.users));
                 return Err(Fault::new(Code::LimitExceeded, text));
             }
             table.users += 1;
@@ -172,14 +174,20 @@ impl Moderations {
     /// Ends it.
     pub(crate) fn lift(&self, room: &str, user: &str, action: Action) {
         let mut table = self.table.write();
-        if let Some(marks) = table.rooms.get_mut(room).and_then(|users| users.get_mut(user)) {
-            match action {
-                Action::Unban => marks.ban = None,
-                _ => marks.mute = None,
-            }
-            table.expire(unix_ms());
-            self.any.store(!table.rooms.is_empty(), Ordering::Release);
+        let Some(users) = table.rooms.get_mut(room) else { return };
+        let Some(marks) = users.get_mut(user) else { return };
+        match action {
+            Action::Unban => marks.ban = None,
+            _ => marks.mute = None,
         }
+        if !marks.expire(unix_ms()) {
+            users.remove(user);
+            if users.is_empty() {
+                table.rooms.remove(room);
+            }
+            table.users -= 1;
+        }
+        self.any.store(!table.rooms.is_empty(), Ordering::Release);
     }
 
     /// What is in force in a room, by user.
@@ -242,6 +250,7 @@ mod tests {
         assert_eq!(users(all.list("r")), [("a".into(), Action::Mute), ("b".into(), Action::Ban)]);
         all.lift("r", "a", Action::Unmute);
         all.lift("r", "b", Action::Unban);
+        all.sweep();
         assert!(!all.has("r") && all.list("r").is_empty());
     }
 
@@ -256,5 +265,17 @@ mod tests {
         assert_eq!((set("s", "a", None), set("t", "a", None)), (Ok(()), Err(Code::LimitExceeded)));
         all.lift("s", "a", Action::Unmute);
         assert_eq!(set("t", "a", None), Ok(()));
+    }
+
+    #[test]
+    fn members_leave_some_room_for_backends() {
+        let all = Moderations::new(99, 10);
+        let by = |by: Option<&str>| Mark { until_ms: None, by: by.map(String::from), reason: None };
+        let set = |user: &str, who| all.set("r", user, Action::Ban, by(who)).map_err(|f| f.code);
+        for user in 0..9 {
+            assert_eq!(set(&user.to_string(), Some("mod")), Ok(()));
+        }
+        assert_eq!(set("9", Some("mod")), Err(Code::LimitExceeded));
+        assert_eq!((set("9", None), set("10", None)), (Ok(()), Err(Code::LimitExceeded)));
     }
 }
