@@ -7,12 +7,33 @@ use crate::hooks::{
     Asker, Content, HookPoint, Hooks, JoinAsk, Notification, PublishAsk, RequestAsk, Rewrite,
 };
 use crate::hub::Hub;
+use crate::moderation::Action;
 use crate::requests::Outcome;
 use crosspoint_core::{Cap, Code, Fault, Frame, Raw};
 use std::sync::Arc;
 
 /// What a backend answers itself.
 pub(crate) const BACKEND: &str = "backend";
+
+/// How many messages and requests of one session are on their way to a backend at once.
+const ASKING_MAX: usize = 16;
+const ASKING_RETRY_MS: u64 = 1_000;
+
+/// One of them; over when that is answered or given up, not when its asker stops to wait.
+struct Asking(Arc<Cell>);
+
+impl Asking {
+    fn begin(cell: &Arc<Cell>) -> Asking {
+        cell.state.lock().asking += 1;
+        Asking(cell.clone())
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.state.lock().asking -= 1;
+    }
+}
 
 /// Capabilities that the join hook has taken from a session in one room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +52,15 @@ impl FromIterator<Cap> for Denied {
 }
 
 impl Cell {
+    /// Whether a backend may be asked for the session now.
+    pub(crate) fn may_ask_backend(&self) -> Result<(), Fault> {
+        if self.state.lock().asking < ASKING_MAX {
+            return Ok(());
+        }
+        let text = format!("{ASKING_MAX} requests to the backend are under way already");
+        Err(Fault::new(Code::RateLimited, text).after(ASKING_RETRY_MS))
+    }
+
     fn asker(&self) -> Asker {
         let state = self.state.lock();
         Asker {
@@ -100,7 +130,10 @@ impl Hub {
             let answer = answer.await.and_then(|rewrite| {
                 // Much may have happened meanwhile. Who has said goodbye has published before.
                 let said_bye = cell.state.lock().core.ended() == Some(Code::Bye);
-                if !said_bye {
+                if said_bye {
+                    hub.moderations.check(&room, &cell.user, Action::Ban)?;
+                    hub.moderations.check(&room, &cell.user, Action::Mute)?;
+                } else {
                     hub.may_publish(&cell, &room)?;
                 }
                 Ok(rewrite)
@@ -132,17 +165,24 @@ impl Hub {
             return Step::Done;
         }
         let mut request = None;
+        if frame.id.is_none()
+            && let Err(fault) = cell.may_ask_backend()
+        {
+            return self.fail(cell, &asked, fault);
+        }
         if let Some(id) = &frame.id {
             match self.begin_request(cell, id, Some(BACKEND.into()), true, frame.timeout_ms) {
                 Ok(begun) => request = Some(begun),
                 Err(step) => return step,
             }
         }
-        let content = content(&frame);
+        let (content, asking) = (content(&frame), Asking::begin(cell));
         let ask = RequestAsk { asker: cell.asker(), to, id: frame.id, content };
         let (hub, cell, answer) = (self.clone(), cell.clone(), backend.request(ask));
         tokio::spawn(async move {
-            let outcome = match answer.await {
+            let answer = answer.await;
+            drop(asking);
+            let outcome = match answer {
                 Ok(Ok((data, payload))) => Outcome::Data(data, payload),
                 Ok(Err(error)) => Outcome::Error(error),
                 Err(fault) => Outcome::Fault(fault),

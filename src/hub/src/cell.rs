@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) room_in_inbox: Option<Arc<Notify>>,
     /// Requests of this session that wait for answers.
     pub(crate) requests: usize,
+    /// Its messages and requests that a backend has not answered yet, whoever still waits for that.
+    pub(crate) asking: usize,
     /// Services it is attached as.
     pub(crate) services: Vec<Box<str>>,
     /// Its client opens a bulk session when there is something for it.
@@ -175,6 +177,7 @@ impl Cell {
             busy: false,
             room_in_inbox: None,
             requests: 0,
+            asking: 0,
             services: vec![],
             takes_bulk: false,
             receiver: None,

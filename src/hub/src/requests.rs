@@ -1,6 +1,7 @@
 //! Direct messages, and requests that one client or service answers.
 
 use crate::act::{Asked, Step, error, step};
+use crate::backend::BACKEND;
 use crate::cell::Cell;
 use crate::hub::{Hub, Timer, random_id};
 use crate::turn;
@@ -330,7 +331,9 @@ impl Hub {
             return Err(self.fail(cell, &asked, Fault::new(Code::RateLimited, text)));
         }
         drop(table);
-        if let Err(fault) = self.one_request_more(cell) {
+        let to_backend = &*target == BACKEND;
+        let may = if to_backend { cell.may_ask_backend() } else { Ok(()) };
+        if let Err(fault) = may.and_then(|()| self.one_request_more(cell)) {
             return Err(self.fail(cell, &asked, fault));
         }
         let mut table = self.requests.0.lock();

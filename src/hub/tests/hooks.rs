@@ -143,6 +143,27 @@ async fn who_says_goodbye_has_published_before() {
 }
 
 #[tokio::test]
+async fn a_goodbye_escapes_no_mute_and_no_ban() {
+    for action in [Action::Mute, Action::Ban] {
+        let (hub, held) = with_backend();
+        let (link, _) = Link::hello(&hub, "a").await;
+        let (other, _) = Link::hello(&hub, "b").await;
+        link.join(ROOM).await;
+        other.join(ROOM).await;
+        link.send(publish("last"));
+        held.asked().await;
+        let what = Moderation { action, user: "a".into(), for_ms: None, reason: None, by: None };
+        hub.moderate(ROOM, what).unwrap();
+        link.send(json!({"type": "hub:bye"}));
+        held.answer();
+        other.send(publish("after"));
+        held.asked().await;
+        held.answer();
+        assert_eq!(other.until("n").await.id.as_deref(), Some("after"), "{action:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_backend_denies_holds_in_that_room_alone() {
     let (hub, _held) = with_backend();
     let (link, _) = Link::hello(&hub, "quiet").await;

@@ -99,6 +99,7 @@ impl Server {
         let gate = Arc::new(Gate::new(&config, backend.clone())?);
         let engine = MemoryEngine::new(config.limits.hub_rooms_max, crosspoint_hub::random_id());
         let hub = Hub::new(config.hub(), Arc::new(engine), gate.clone());
+        gate.guard(&hub);
         let door = Arc::new(Door::new(&config, hub.clone(), gate, backend.clone()));
         if backend.is_used() {
             hub.use_hooks(backend.clone());

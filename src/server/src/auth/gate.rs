@@ -6,10 +6,10 @@ use crate::config::Config;
 use crate::hooks::{Backend, ConnectAsk};
 use crosspoint_core::{Code, Fault, Grant, Raw};
 use crosspoint_hub::engine::Answer;
-use crosspoint_hub::{Ask, Authenticator, Purpose};
+use crosspoint_hub::{Ask, Authenticator, Hub, Purpose};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinSet;
 
@@ -31,6 +31,7 @@ pub struct Gate {
     _keeping: JoinSet<()>,
     keys: ApiKeys,
     backend: Arc<Backend>,
+    hub: OnceLock<Weak<Hub>>,
     open: bool,
     random: SystemRandom,
 }
@@ -48,9 +49,16 @@ impl Gate {
             _keeping: keeping.unwrap_or_default(),
             keys: ApiKeys::new(&config.auth).map_err(|_| GateError::Random)?,
             backend,
+            hub: OnceLock::new(),
             open: config.is_open(),
             random: SystemRandom::new(),
         })
+    }
+
+    /// From now on nobody is asked about what this hub has revoked.
+    pub(crate) fn guard(&self, hub: &Arc<Hub>) {
+        // A second one is ignored: there is one hub.
+        let _ = self.hub.set(Arc::downgrade(hub));
     }
 
     fn guest(&self) -> String {
@@ -113,6 +121,7 @@ impl Gate {
                     ask.scheme = credential.kind().to_owned().into();
                 }
                 ask.credential = Some(credential.secret().into());
+                check(self.hub.get(), held.as_ref())?;
                 self.backend.connect(ask, held).await
             }
         }
@@ -122,6 +131,14 @@ impl Gate {
 /// The sentence for a wrong API key.
 pub(crate) const WRONG_KEY: &str = "Authentication error: Invalid API key";
 
+/// The backend's claims are about to take the place of what the hub holds for good: its end and its revocation must have been looked at.
+fn check(hub: Option<&Weak<Hub>>, held: Option<&Grant>) -> Result<(), Fault> {
+    match (hub.and_then(Weak::upgrade), held) {
+        (Some(hub), Some(held)) => hub.check_grant(held),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
@@ -130,7 +147,7 @@ impl Authenticator for Gate {
     fn verify(&self, ask: Ask<'_>) -> Answer<Grant> {
         let known = self.known(ask.token, ask.purpose);
         if matches!(known, Answer::Ready(Err(_)))
-            || ask.purpose != Purpose::Connect
+            || ask.purpose == Purpose::Room
             || !self.backend.judges_all()
         {
             return known;
@@ -138,10 +155,11 @@ impl Authenticator for Gate {
         let (scheme, credential) = ("bearer".into(), Some(ask.token.to_owned()));
         let (remote, transport) = (ask.remote, ask.transport);
         let ask = ConnectAsk { scheme, credential, remote, transport, ..ConnectAsk::default() };
-        let backend = self.backend.clone();
+        let (backend, hub) = (self.backend.clone(), self.hub.get().cloned());
         Answer::later(async move {
-            let held = known.await?;
-            backend.connect(ask, Some(held)).await
+            let held = Some(known.await?);
+            check(hub.as_ref(), held.as_ref())?;
+            backend.connect(ask, held).await
         })
     }
 

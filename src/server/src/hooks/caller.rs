@@ -54,12 +54,12 @@ impl HookError {
 pub(super) struct Target {
     pub(super) kind: Kind,
     uri: Uri,
-    address: Arc<Address>,
+    breaker: Arc<Breaker>,
+    turns: Arc<Turns>,
 }
 
-/// What hooks with the same address share, so that one that is slow or fails holds up no other.
-struct Address {
-    breaker: Breaker,
+/// Of one hook, also where several have one address: clients that send many requests keep nobody from coming in.
+struct Turns {
     permits: Semaphore,
     waiting: AtomicUsize,
 }
@@ -67,7 +67,7 @@ struct Address {
 impl Target {
     /// Whether it is left alone now.
     pub(super) fn is_open(&self) -> bool {
-        self.address.breaker.is_open()
+        self.breaker.is_open()
     }
 }
 
@@ -82,7 +82,8 @@ pub(super) struct Caller {
     backoff_max: Duration,
     bytes_max: usize,
     breaker: (u64, Duration),
-    addresses: Mutex<HashMap<Uri, Arc<Address>>>,
+    /// Of each address, whatever hooks share it.
+    breakers: Mutex<HashMap<Uri, Arc<Breaker>>>,
     concurrency: usize,
     waiting_max: usize,
     pub(super) counters: super::counters::Counters,
@@ -110,7 +111,7 @@ impl Caller {
             backoff_max: ms(settings.backoff_ms_max),
             bytes_max: settings.response_bytes_max,
             breaker: (settings.breaker_failures, ms(settings.breaker_open_ms)),
-            addresses: Mutex::default(),
+            breakers: Mutex::default(),
             concurrency: settings.concurrency.min(Semaphore::MAX_PERMITS),
             waiting_max: settings.queue_max,
             counters: super::counters::Counters::default(),
@@ -122,26 +123,24 @@ impl Caller {
         let uri: Uri = url?.as_str().parse().ok()?;
         let make = || {
             let (failures, open) = self.breaker;
-            Arc::new(Address {
-                breaker: Breaker::new(failures, open),
-                permits: Semaphore::new(self.concurrency),
-                waiting: AtomicUsize::new(0),
-            })
+            Arc::new(Breaker::new(failures, open))
         };
-        let address = self.addresses.lock().entry(uri.clone()).or_insert_with(make).clone();
-        Some(Target { kind, uri, address })
+        let breaker = self.breakers.lock().entry(uri.clone()).or_insert_with(make).clone();
+        let turns = Turns { permits: Semaphore::new(self.concurrency), waiting: AtomicUsize::new(0) };
+        Some(Target { kind, uri, breaker, turns: Arc::new(turns) })
     }
 
     /// One attempt. `id` is the same for every attempt at the same thing.
     pub(super) async fn attempt(&self, target: &Target, id: &str, body: Bytes) -> Result<Bytes, HookError> {
-        let pass = target.address.breaker.pass(Instant::now()).map_err(HookError::Open)?;
+        let pass = target.breaker.pass(Instant::now()).map_err(HookError::Open)?;
         self.counters.of(target.kind).attempts.fetch_add(1, Ordering::Relaxed);
         let answer = self.post(target, id, body).await;
         if let Err(error) = &answer {
             self.counters.of(target.kind).failed_attempts.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(hook = target.kind.name(), id, %error, "a hook got no answer");
         }
-        if pass.result(Instant::now(), answer.is_ok()) {
+        // Who answers with a 4xx is well.
+        if pass.result(Instant::now(), !answer.as_ref().is_err_and(HookError::may_pass)) {
             tracing::warn!(
                 hook = target.kind.name(),
                 error = answer.as_ref().err().map(tracing::field::display),
@@ -171,7 +170,7 @@ impl Caller {
 
     /// A question, asked until there is an answer or all attempts are used up.
     pub(super) async fn ask(&self, target: &Target, body: Vec<u8>) -> Result<Bytes, HookError> {
-        let _permit = self.permit(&target.address).await?;
+        let _permit = self.permit(&target.turns).await?;
         let (id, body) = (message_id(), Bytes::from(body));
         let mut attempt = 0;
         loop {
@@ -187,16 +186,16 @@ impl Caller {
         }
     }
 
-    async fn permit<'a>(&self, address: &'a Address) -> Result<SemaphorePermit<'a>, HookError> {
-        if let Ok(permit) = address.permits.try_acquire() {
+    async fn permit<'a>(&self, turns: &'a Turns) -> Result<SemaphorePermit<'a>, HookError> {
+        if let Ok(permit) = turns.permits.try_acquire() {
             return Ok(permit);
         }
-        let before = address.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&address.waiting);
+        let before = turns.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&turns.waiting);
         if before >= self.waiting_max {
             return Err(HookError::Busy);
         }
-        let turn = tokio::time::timeout(self.timeout, address.permits.acquire()).await;
+        let turn = tokio::time::timeout(self.timeout, turns.permits.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(HookError::Busy)
     }
 

@@ -2,6 +2,7 @@
 
 use super::answer::unavailable;
 use super::caller::{Caller, HookError, Target};
+use crate::auth::gate::unix_s;
 use crate::auth::jwt::Claims;
 use crate::config::OnFailure;
 use crosspoint_core::{Code, Fault, Grant, Transport};
@@ -73,7 +74,7 @@ impl ConnectHook {
         let data = Data { ask: &ask, user: held.as_ref().map(|grant| grant.user.as_str()) };
         // Without the backend's word there is no grant to allow anything by.
         let on_failure = if held.is_some() { self.on_failure } else { OnFailure::Refuse };
-        let mut grant = None;
+        let (asked, mut grant) = (unix_s(), None);
         let check = |answer: Connecting| match answer.claims {
             Some(claims) => match claims.grant() {
                 Ok(given) => {
@@ -86,10 +87,56 @@ impl ConnectHook {
             None => Ok(answer),
         };
         caller.verdict(&self.target, on_failure, data, check).await?;
-        match grant.or(held) {
+        let grant = match (grant, held) {
+            (Some(given), held) => Some(bound(given, held.as_ref(), asked)),
+            (None, held) => held,
+        };
+        match grant {
             Some(grant) if grant.check().is_ok() => Ok(grant),
             Some(_) => Err(unavailable()),
             None => Err(Code::Unauthorized.into()),
         }
+    }
+}
+
+/// The backend's word, by which the session ends with the credentials that it was asked about, and by whose revocation it is found.
+fn bound(given: Grant, held: Option<&Grant>, asked: u64) -> Grant {
+    let Some(held) = held else {
+        // Else every `issued_before` would mean it for good.
+        return Grant { issued_unix_s: given.issued_unix_s.or(Some(asked)), ..given };
+    };
+    Grant {
+        token_id: given.token_id.or_else(|| held.token_id.clone()),
+        issued_unix_s: given.issued_unix_s.or(held.issued_unix_s),
+        expires_unix_s: given.expires_unix_s.into_iter().chain(held.expires_unix_s).min(),
+        ..given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_backend_says_ends_with_what_the_hub_holds() {
+        let grant = |id: Option<&str>, issued, ends| Grant {
+            token_id: id.map(String::from),
+            issued_unix_s: issued,
+            expires_unix_s: ends,
+            ..Grant::user("alice")
+        };
+        let told = |grant: Grant| (grant.token_id, grant.issued_unix_s, grant.expires_unix_s);
+        let held = grant(Some("t-1"), Some(100), Some(500));
+        for (given, expected) in [
+            (grant(None, None, None), grant(Some("t-1"), Some(100), Some(500))),
+            (grant(Some("b"), Some(200), Some(300)), grant(Some("b"), Some(200), Some(300))),
+            (grant(None, None, Some(900)), grant(Some("t-1"), Some(100), Some(500))),
+        ] {
+            assert_eq!(told(bound(given, Some(&held), 250)), told(expected));
+        }
+        let endless = grant(None, None, None);
+        assert_eq!(told(bound(grant(None, None, Some(900)), Some(&endless), 250)), (None, None, Some(900)));
+        assert_eq!(told(bound(grant(None, None, None), None, 250)), (None, Some(250), None));
+        assert_eq!(told(bound(grant(None, Some(7), None), None, 250)), (None, Some(7), None));
     }
 }

@@ -241,3 +241,46 @@ async fn while_secrets_change_both_are_good() {
     assert!(verified(&call.headers, &call.raw, OLD_SECRET));
     assert!(!verified(&call.headers, b"{}", OLD_SECRET));
 }
+
+#[tokio::test]
+async fn one_session_does_not_keep_the_backend_from_others() {
+    let (open, gate) = watch::channel(false);
+    let backend = Backend::start(move |call| match call.path.as_str() {
+        "/all" if call.body["type"] == "request" => Act::Held(gate.clone(), json!({"data": 1})),
+        _ => yes(),
+    })
+    .await;
+    let hub = hub(&backend, |c| {
+        (c.hooks.timeout_ms, c.hooks.concurrency) = (60_000, 17);
+        (c.hooks.request.url, c.hooks.join.url) = (Some(backend.url("/all")), Some(backend.url("/all")));
+    })
+    .await;
+    let (mut alice, mut bob) = (user(&hub, "alice").await, user(&hub, "bob").await);
+    for n in 0..8 {
+        let id = format!("r-{n}");
+        alice.send(json!({"type": "price", "to": "backend", "id": id, "timeout_ms": 1})).await;
+        assert_eq!(code(&answer(&mut alice, &id).await), "timeout");
+        alice.send(json!({"type": "note", "to": "backend"})).await;
+    }
+    let refused = ask(&mut alice, json!({"type": "price", "to": "backend"})).await;
+    assert_eq!(code(&refused), "rate_limited", "who waits no more has asked all the same");
+    assert!(refused.1["retry_after_ms"].is_u64(), "{refused:?}");
+    alice.send(json!({"type": "note", "to": "backend"})).await;
+    assert_eq!(alice.find("hub:error").await["data"]["code"], "rate_limited");
+    assert_eq!(
+        ask(&mut alice, json!({"type": "price", "to": "service:bot-7"})).await.1["code"],
+        "rate_limited"
+    );
+
+    backend.wait(|calls| calls.len() == 16).await;
+    for n in 0..2 {
+        bob.send(json!({"type": "price", "to": "backend", "id": format!("b-{n}")})).await;
+    }
+    backend.wait(|calls| calls.len() == 17).await;
+    assert_eq!(ask(&mut bob, join("join:1")).await.0, "hub:reply", "requests take nothing from other hooks");
+    open.send_replace(true);
+    for n in 0..2 {
+        assert_eq!(answer(&mut bob, &format!("b-{n}")).await.0, "hub:reply");
+    }
+    while ask(&mut alice, json!({"type": "price", "to": "backend"})).await.0 != "hub:reply" {}
+}

@@ -4,7 +4,9 @@ use crate::asks::{ask, code, join, text};
 use crate::backend::{Act, Backend, hub};
 use crate::common::{SECRET, Ws, send, token};
 use crosspoint::Running;
+use crosspoint::auth::jwt::{Claims, Signer};
 use crosspoint::config::{Config, OnFailure, Way};
+use crosspoint_hub::Revocation;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -143,4 +145,37 @@ async fn the_backend_may_be_asked_about_everybody() {
         assert_eq!(forged.find("hub:close").await["data"]["code"], "unauthorized");
         assert_eq!(backend.to("/connect").len(), asked, "what is no token at all the backend needn't see");
     }
+}
+
+#[tokio::test]
+async fn the_backends_word_makes_no_revoked_token_good_and_no_refresh_undoes_it() {
+    let claims = json!({"allow": true, "claims": {"sub": "alice", "join": ["only"]}});
+    let backend = Backend::start(move |_| Act::Json(200, claims.clone())).await;
+    let hub = hub(&backend, |c| {
+        secured(c, &backend);
+        c.hooks.connect.always = true;
+    })
+    .await;
+    let signed = |jti: &str| {
+        let claims = Claims { sub: "alice".into(), jti: Some(jti.into()), ..Claims::default() };
+        Signer::hs256(SECRET.as_bytes()).sign(&claims).unwrap()
+    };
+    let (mut alice, _) = Ws::hello(&hub, json!({"version": 1, "token": signed("t-1")})).await;
+    let refresh = json!({"type": "hub:refresh", "data": {"token": signed("t-2")}});
+    assert_eq!(ask(&mut alice, refresh).await.0, "hub:reply");
+    assert_eq!(code(&ask(&mut alice, join("any")).await), "forbidden");
+    assert_eq!(ask(&mut alice, join("only")).await.0, "hub:reply");
+
+    let revoke = |id: &str| {
+        hub.hub().revoke(&Revocation { token_id: Some(id.into()), ..Revocation::default() }).unwrap()
+    };
+    revoke("t-2");
+    assert_eq!(alice.find("hub:close").await["data"]["code"], "token_revoked");
+    let asked = backend.to("/connect").len();
+    let mut again = Ws::connect(&hub, &[]).await.unwrap();
+    again.send(json!({"type": "hub:hello", "data": {"version": 1, "token": signed("t-2")}})).await;
+    assert_eq!(again.find("hub:close").await["data"]["code"], "token_revoked");
+    let bearer = format!("Bearer {}", signed("t-2"));
+    assert_eq!(negotiate(&hub, ("authorization", &bearer)).await, (401, "token_revoked".into()));
+    assert_eq!(backend.to("/connect").len(), asked, "what is revoked isn't asked about");
 }

@@ -122,6 +122,19 @@ async fn an_address_that_fails_is_left_alone() {
 }
 
 #[tokio::test]
+async fn an_address_that_answers_is_well_whatever_it_says() {
+    let backend = Backend::start(|_| Act::Json(404, json!(null))).await;
+    let hub = hub(&backend, |c| (c.hooks.breaker_failures, c.hooks.breaker_open_ms) = (2, 3_600_000)).await;
+    let mut ws = user(&hub, "alice").await;
+    for _ in 0..5 {
+        assert_eq!(code(&ask(&mut ws, join("join:1")).await), "unavailable");
+    }
+    assert_eq!(backend.to("/join").len(), 5);
+    backend.script(|_| yes());
+    assert_eq!(ask(&mut ws, join("join:1")).await.0, "hub:reply");
+}
+
+#[tokio::test]
 async fn a_probe_finds_out_when_it_is_well_again() {
     let backend = Backend::start(|_| Act::Json(500, json!(null))).await;
     let hub = hub(&backend, |c| {
