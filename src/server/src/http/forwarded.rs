@@ -85,7 +85,8 @@ fn parameter(element: &str, name: &str) -> Option<String> {
     Some(quoted.map_or_else(|| value.into(), |value| value.replace('\\', "")))
 }
 
-/// The parts between separators that are in no quotes (RFC 9110 §5.6.4).
+/// The parts between separators that are in no quotes (RFC 9110 §5.6.4). Of a text whose quotes don't end, or that escapes outside of
+/// them, nothing is left: a client could have opened what swallows the words of the proxies behind it.
 fn split(text: &str, separator: char) -> Vec<String> {
     let (mut parts, mut part) = (vec![], String::new());
     let (mut is_quoted, mut is_escaped) = (false, false);
@@ -97,10 +98,14 @@ fn split(text: &str, separator: char) -> Vec<String> {
         part.push(c);
         (is_quoted, is_escaped) = match c {
             _ if is_escaped => (is_quoted, false),
-            '\\' => (is_quoted, is_quoted),
+            '\\' if !is_quoted => return vec![String::new()],
+            '\\' => (true, true),
             '"' => (!is_quoted, false),
             _ => (is_quoted, false),
         };
+    }
+    if is_quoted {
+        return vec![String::new()];
     }
     parts.push(part.trim().into());
     parts

@@ -51,6 +51,8 @@ enum AcmeError {
     Store(#[from] store::StoreError),
     #[error("no certificate within {ORDER_WITHIN:?}")]
     TimedOut,
+    #[error("the new certificate is due for renewal already; this machine's clock may be wrong")]
+    Due,
 }
 
 impl Acme {
@@ -81,7 +83,7 @@ impl Acme {
     pub(super) async fn run(mut self, mut look: watch::Receiver<()>) {
         let mut retry = RETRY;
         loop {
-            let wait = self.held.as_ref().map_or(Duration::ZERO, |held| held.due_in(SystemTime::now()));
+            let wait = self.due_in();
             if !wait.is_zero() {
                 sleep(wait.min(LOOK_EVERY)).await;
                 continue;
@@ -89,7 +91,7 @@ impl Acme {
             match self.renew().await {
                 Ok(()) => retry = RETRY,
                 Err(error) => {
-                    tracing::error!(%error, wait_s = retry.as_secs(), "no certificate by ACME; tried again later");
+                    tracing::error!(%error, wait_s = retry.as_secs(), "no good certificate by ACME; tried again later");
                     tokio::select! {
                         () = sleep(retry) => {}
                         changed = look.changed() => if changed.is_err() { return },
@@ -98,6 +100,10 @@ impl Acme {
                 }
             }
         }
+    }
+
+    fn due_in(&self) -> Duration {
+        self.held.as_ref().map_or(Duration::ZERO, |held| held.due_in(SystemTime::now()))
     }
 
     async fn renew(&mut self) -> Result<(), AcmeError> {
@@ -109,6 +115,7 @@ impl Acme {
         self.keys.set_shared(held.key.clone());
         tracing::info!(domains = ?self.settings.domains, "a certificate by ACME is in force");
         self.held = Some(held);
-        Ok(self.store.keep_certificate(&pem)?)
+        self.store.keep_certificate(&pem)?;
+        if self.due_in().is_zero() { Err(AcmeError::Due) } else { Ok(()) }
     }
 }
