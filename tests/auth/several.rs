@@ -111,6 +111,41 @@ async fn a_cookie_may_hold_a_session_of_the_backends() {
     }
     let page = [("cookie", "sid=session-valid"), ("sec-fetch-site", "cross-site")];
     assert_ne!(code(&hub, &page, "").await, "in", "another page's request");
+    spares(&hub, "sid=session-expired", "token_expired").await;
+    hub.shutdown().await;
+}
+
+/// A cookie that is no good keeps nobody out whose hello shows something better.
+async fn spares(hub: &Running, cookie: &str, fault: &str) {
+    let shown = [("cookie", cookie)];
+    for adapter in [Adapter::WebSocket, Adapter::Stream, Adapter::Poll] {
+        let hello = json!({"version": 1, "token": token(Condition::Valid)});
+        let (_link, welcome) = adapter.try_hello_with(hub, &shown, hello, vec![]).await.unwrap();
+        assert_eq!(welcome["user"], "alice", "{adapter:?}");
+        let hello = json!({"version": 1, "user": "mallory"});
+        let refused = adapter.try_hello_with(hub, &shown, hello, vec![]).await.err().expect("it is refused");
+        assert_eq!(refused.fault["code"], fault, "{adapter:?}");
+    }
+}
+
+#[tokio::test]
+async fn webtransport_counts_who_shows_bad_credentials() {
+    let hub = crate::support::start(|c| {
+        c.auth.jwt_secret = Some(SECRET.into());
+        (c.rates.burst_ms, c.rates.address.connects_per_s) = (10_000, 1);
+    })
+    .await;
+    for n in 0.. {
+        let shown = [("authorization", "Bearer no.good.token")];
+        let hello = json!({"version": 1});
+        let refused = Adapter::WebTransport.try_hello_with(&hub, &shown, hello, vec![]).await;
+        let refused = refused.err().expect("it is refused");
+        if hub.hub().refused().iter().any(|r| r.scope == "address" && r.kind == "connects") {
+            assert!(n >= 10, "each is counted once");
+            break;
+        }
+        assert!(n < 1_000, "it is refused for that some time: {refused:?}");
+    }
     hub.shutdown().await;
 }
 
@@ -120,6 +155,8 @@ async fn without_its_backend_nobody_comes_in_that_it_must_check() {
         // Nobody listens there.
         crate::hub::configure(c, ([127, 0, 0, 1], 9).into());
         c.hooks.attempts = 1;
+        c.auth.cookie_name = "sid".into();
+        c.auth.cookie_holds = CookieHolds::SessionId;
     })
     .await;
     assert_eq!(code(&hub, &[("x-session-id", "session-valid")], "").await, "unavailable");
@@ -134,6 +171,7 @@ async fn without_its_backend_nobody_comes_in_that_it_must_check() {
         text.contains("event: close\ndata: {") && text.contains("unavailable"),
         "browsers come again: {text}"
     );
+    spares(&hub, "sid=session-valid", "unavailable").await;
     hub.shutdown().await;
 }
 

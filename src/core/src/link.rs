@@ -76,6 +76,8 @@ pub struct LinkInfo {
     pub origin: Option<Arc<str>>,
     /// A token from the request that nobody has looked at, or that isn't good: it counts only where a hello shows nothing.
     pub token: Option<String>,
+    /// What is wrong with credentials of the request that were spared: the answer to a hello that shows nothing.
+    pub fault: Option<Box<Fault>>,
     /// What the request's credentials were found to allow; a token or ticket of the hello goes before it.
     pub grant: Option<Arc<Grant>>,
     /// Frames go up by requests beside the link, so that what comes up shows nothing of the way down.

@@ -13,7 +13,7 @@ use crosspoint_core::client::{Hello, Welcome};
 use crosspoint_core::link::Subscribe;
 use crosspoint_core::session::{Kind, Session};
 use crosspoint_core::wire::OutFrame;
-use crosspoint_core::{Code, Fault, Frame, Grant, VERSION};
+use crosspoint_core::{Code, Fault, Frame, Grant, LinkInfo, VERSION};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -83,10 +83,12 @@ impl Hub {
 
     /// What the request that became the link allows; `None` if it said nothing of its client.
     fn brought(&self, link: &HubLink) -> Option<Answer<Arc<Grant>>> {
-        match (&link.info.grant, &link.info.token) {
-            (Some(grant), _) => Some(Answer::Ready(Ok(grant.clone()))),
-            (None, Some(token)) => Some(self.look_up(link, token)),
-            (None, None) => None,
+        let LinkInfo { grant, token, fault, .. } = &link.info;
+        match (grant, token, fault) {
+            (Some(grant), ..) => Some(Answer::Ready(Ok(grant.clone()))),
+            (None, Some(token), _) => Some(self.look_up(link, token)),
+            (None, None, Some(fault)) => Some(Answer::Ready(Err((**fault).clone()))),
+            (None, None, None) => None,
         }
     }
 

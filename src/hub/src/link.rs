@@ -111,7 +111,7 @@ impl HubLink {
 
     /// Whether the request that became it said who its client is.
     pub(crate) fn is_named(&self) -> bool {
-        self.info.grant.is_some() || self.info.token.is_some()
+        self.info.grant.is_some() || self.info.token.is_some() || self.info.fault.is_some()
     }
 
     pub(crate) fn refuse(&self, fault: &Fault) {

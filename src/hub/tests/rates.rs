@@ -237,6 +237,30 @@ async fn an_address_has_so_many_connections_links_and_connects() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_shares_limits_is_not_held_by_what_others_hold() {
+    let hub = hub(limited(|r| {
+        (r.entries_max, r.refused_max, r.user.frames_per_s) = (1, 5, 1);
+        let a = &mut r.address;
+        (a.connections_max, a.handshakes_max, a.links_max) = (1, 1, 1);
+    }));
+    let known = "192.0.2.1".parse().expect("an address");
+    let _one = hub.connection_from(known).expect("one").expect("is counted");
+    assert!(hub.connection_from(known).is_err());
+    let new = "192.0.2.2".parse().expect("an address");
+    let _held: Vec<_> = (0..3).map(|_| hub.connection_from(new).expect("any number")).collect();
+    let info = LinkInfo { remote: Some(new), ..LinkInfo::default() };
+    let links: Vec<_> = (0..3).map(|_| Link::open_with(&hub, info.clone())).collect();
+    assert!(links.iter().all(|link| link.closed().is_none()));
+    assert!(hub.connect_from(Some(new)).is_ok());
+    // The first user that acts has the one place.
+    let (a, _) = Link::hello(&hub, "a").await;
+    a.join("r").await;
+    let (b, _) = Link::hello(&hub, "b").await;
+    assert_eq!(refused(&answers(&b, (0..50).map(said)).await), 49);
+    assert_eq!((b.closed(), hub.stats().rate_paused), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn bulk_beyond_its_pace_waits_and_is_not_refused() {
     let hub = hub(limited(|r| (r.session.bulk_bytes_per_s, r.session.frames_per_s) = (1_000, 100)));
     let (_a, main) = Link::hello_with_bulk(&hub, "a").await;

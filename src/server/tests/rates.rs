@@ -85,6 +85,27 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_measure() {
 }
 
 #[tokio::test]
+async fn who_shows_bad_credentials_is_counted_before_they_are_judged() {
+    let hub = start(|c| {
+        trusting(c);
+        c.auth.jwt_secret = Some("a secret of thirty-two bytes, or more".into());
+        c.rates.address.connects_per_s = 1;
+    })
+    .await;
+    let shown = [("x-forwarded-for", "192.0.2.1"), ("authorization", "Bearer no.good.token")];
+    for n in 0.. {
+        let stream = send(&hub, "GET", "/rooms/r/events", &shown, "").await;
+        if stream.status == 200 {
+            assert!(stream.text().contains("rate_limited"), "{}", stream.text());
+            assert!(n >= 10, "each is counted once");
+            break;
+        }
+        assert_eq!(stream.fault(), (401, "unauthorized".into()));
+        assert!(n < 1_000, "it is refused some time");
+    }
+}
+
+#[tokio::test]
 async fn posts_of_an_address_have_a_number_per_second() {
     let hub = start(|c| {
         trusting(c);

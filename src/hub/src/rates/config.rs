@@ -24,7 +24,7 @@ pub struct Rates {
     /// Frames of a session that may be refused at once, and one more each ten seconds; with each further one its link is not read for a second,
     /// and with twice as many the session ends. 0: refused without end.
     pub refused_max: u32,
-    /// Users, and addresses, that are known apart at once; further ones share one set of limits.
+    /// Users, and addresses, that are known apart at once; further ones share 1,024 sets of limits.
     pub entries_max: usize,
     /// A session's.
     pub session: SessionRates,

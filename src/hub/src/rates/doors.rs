@@ -3,7 +3,7 @@
 use super::{Entry, Held, Kind, Limiter, Refusal, Scope, address};
 use crate::cell::Cell;
 use crate::hub::Hub;
-use crosspoint_core::{Code, Fault, LinkInfo, Transport};
+use crosspoint_core::{Code, Fault, LinkInfo};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -54,16 +54,9 @@ impl Limiter {
     /// A link came up. It counts in any case; the error says that it is to be closed.
     pub(crate) fn link_up(&self, info: &LinkInfo) -> (Option<Arc<Entry>>, Result<(), Fault>) {
         let Some(entry) = self.entry(info.remote) else { return (None, Ok(())) };
-        let (max, others) = (self.rates.address.links_max, entry.links.fetch_add(1, Relaxed));
-        let may = if max > 0 && others >= max {
-            Err(self.held(Scope::Address, Held::Links))
-        } else if info.subscribe.is_some() || info.transport == Some(Transport::WebTransport) && !info.bulk {
-            // The others came by the front, which asked before.
-            self.take(&entry, Scope::Address, Kind::Connects)
-        } else {
-            Ok(())
-        };
-        (Some(entry), may)
+        let (max, others) = (entry.max(self.rates.address.links_max), entry.links.fetch_add(1, Relaxed));
+        let may = max == 0 || others < max;
+        (Some(entry), if may { Ok(()) } else { Err(self.held(Scope::Address, Held::Links)) })
     }
 }
 
@@ -76,10 +69,10 @@ impl Hub {
         let limits = &self.rates;
         let Some(entry) = limits.entry(Some(ip)) else { return Ok(None) };
         limits.take(&entry, Scope::Address, Kind::Connections)?;
-        if !hold(&entry.connections, limits.rates.address.connections_max) {
+        if !hold(&entry.connections, entry.max(limits.rates.address.connections_max)) {
             return Err(limits.held(Scope::Address, Held::Connections));
         }
-        if !hold(&entry.handshakes, limits.rates.address.handshakes_max) {
+        if !hold(&entry.handshakes, entry.max(limits.rates.address.handshakes_max)) {
             entry.connections.fetch_sub(1, Relaxed);
             return Err(limits.held(Scope::Address, Held::Handshakes));
         }
@@ -94,7 +87,7 @@ impl Hub {
         let limits = &self.rates;
         let Some(entry) = limits.entry(remote) else { return Ok(()) };
         limits.take(&entry, Scope::Address, Kind::Connects)?;
-        let max = limits.rates.address.links_max;
+        let max = entry.max(limits.rates.address.links_max);
         if max > 0 && entry.links.load(Relaxed) >= max {
             return Err(limits.held(Scope::Address, Held::Links));
         }

@@ -4,15 +4,17 @@ use super::bucket::Buckets;
 use crate::clock::Clock;
 use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// Kinds that users and addresses have.
 pub(crate) const KINDS: usize = 9;
 /// A full map is looked through for entries that nobody needs so often at most, ms.
 const SWEEP_EVERY_MS: u64 = 1_000;
+/// Entries for those for whom there is no room in a full map.
+const SHARED: usize = 1_024;
 
 /// What is known of a user or an address.
 #[derive(Debug, Default)]
@@ -22,23 +24,32 @@ pub(crate) struct Entry {
     pub(crate) links: AtomicUsize,
     pub(crate) connections: AtomicUsize,
     pub(crate) handshakes: AtomicUsize,
+    /// Many have it together: none of them is held by what the others hold.
+    pub(crate) is_shared: bool,
+}
+
+impl Entry {
+    /// How many may be had at once (0: any number), where the limit for one owner is this.
+    pub(crate) fn max(&self, limit: usize) -> usize {
+        if self.is_shared { 0 } else { limit }
+    }
 }
 
 /// Entries by name. One is kept as long as somebody holds it or it has something to remember.
 pub(crate) struct Entries<K> {
     map: RwLock<HashMap<K, Arc<Entry>>>,
     max: usize,
-    /// What those share for whom there is no room.
-    shared: Arc<Entry>,
+    /// What those share for whom there is no room; made for the first of them.
+    shared: OnceLock<Vec<Arc<Entry>>>,
     swept: AtomicU64,
 }
 
 impl<K: Hash + Eq> Entries<K> {
     pub(crate) fn new(max: usize) -> Entries<K> {
-        Entries { map: RwLock::default(), max, shared: Arc::default(), swept: AtomicU64::new(0) }
+        Entries { map: RwLock::default(), max, shared: OnceLock::new(), swept: AtomicU64::new(0) }
     }
 
-    /// The entry of this name, made if need be; the shared one if there are too many.
+    /// The entry of this name, made if need be; a shared one if there are too many.
     pub(crate) fn of(&self, clock: Clock, name: K) -> Arc<Entry> {
         if let Some(entry) = self.map.read().get(&name) {
             return entry.clone();
@@ -51,10 +62,16 @@ impl<K: Hash + Eq> Entries<K> {
                 forget(&mut map, clock);
             }
             if map.len() >= self.max {
-                return self.shared.clone();
+                let place = map.hasher().hash_one(&name) as usize % SHARED;
+                return self.shared()[place].clone();
             }
         }
         map.entry(name).or_default().clone()
+    }
+
+    fn shared(&self) -> &[Arc<Entry>] {
+        let shared = || Arc::new(Entry { is_shared: true, ..Entry::default() });
+        self.shared.get_or_init(|| std::iter::repeat_with(shared).take(SHARED).collect())
     }
 
     /// Lets go of what nobody needs.
@@ -92,19 +109,24 @@ pub(crate) fn address(ip: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use crate::rates::bucket::{Bursts, Kind, Limits};
+    use std::collections::HashSet;
 
     fn limits(clock: Clock) -> Limits<KINDS> {
         Limits::new(Bursts { clock, ms: 1_000, bytes_min: 1 }, &[(Kind::Frames, 1)])
     }
 
     #[tokio::test(start_paused = true)]
-    async fn more_than_it_may_know_share_one_and_none_is_known_for_ever() {
+    async fn more_than_it_may_know_share_some_and_none_is_known_for_ever() {
         let clock = Clock::new();
         let (limits, entries) = (limits(clock), Entries::<u32>::new(2));
         let held = entries.of(clock, 1);
         assert!(limits.take(&entries.of(clock, 2).buckets, Kind::Frames, 1).is_ok());
-        let (third, fourth) = (entries.of(clock, 3), entries.of(clock, 4));
-        assert!(Arc::ptr_eq(&third, &fourth), "1 is held, 2 has something to remember");
+        let third = entries.of(clock, 3);
+        assert!(third.is_shared && !held.is_shared, "1 is held, 2 has something to remember");
+        assert!(Arc::ptr_eq(&third, &entries.of(clock, 3)));
+        let others: HashSet<_> = (4..4_000).map(|n| Arc::as_ptr(&entries.of(clock, n))).collect();
+        assert!(others.len() > SHARED / 2 && others.len() <= SHARED, "{}", others.len());
+        assert_eq!((third.max(5), held.max(5)), (0, 5));
         assert!(Arc::ptr_eq(&held, &entries.of(clock, 1)));
         tokio::time::advance(std::time::Duration::from_millis(1_001)).await;
         assert!(!Arc::ptr_eq(&third, &entries.of(clock, 3)), "2 is forgotten");

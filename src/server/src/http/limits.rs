@@ -49,7 +49,7 @@ fn refusal(fault: &Fault) -> String {
 pub(super) fn admit(app: &App, route: &Route, peer: IpAddr, headers: &HeaderMap) -> Result<(), Fault> {
     let remote = || Some(app.door.remote(peer, headers));
     match route {
-        // A plain event stream is refused by the hub, so that browsers come again.
+        // A plain event stream is refused within one, so that browsers come again: `links::subscribe`.
         Route::WebSocket | Route::SseOpen | Route::Negotiate | Route::WebRtcOpen => {
             app.hub.connect_from(remote())
         }

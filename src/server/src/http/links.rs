@@ -98,7 +98,12 @@ pub(super) async fn subscribe(
     room: String,
     mut request: Request<Incoming>,
 ) -> Reply {
-    let info = match enter(app, from, &mut request, Some(Transport::Sse), Cookies::Decide).await {
+    let remote = app.door.remote(from.peer, request.headers());
+    let info = match app.hub.connect_from(Some(remote)) {
+        Ok(()) => enter(app, from, &mut request, Some(Transport::Sse), Cookies::Decide).await,
+        Err(fault) => Err(fault),
+    };
+    let info = match info {
         Ok(info) => info,
         // Browsers never come back after an error.
         Err(fault) if fault.retry_is_due() => return reply::closed_stream(&fault),

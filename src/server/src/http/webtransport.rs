@@ -56,7 +56,8 @@ impl WebTransport {
             },
             ..crosspoint_webtransport::Config::new(limits.frame_bytes_max, heartbeat)
         };
-        let gate = Arc::new(Pages { origins: Policy::new(config), door: door.clone(), http_port });
+        let gate =
+            Arc::new(Pages { origins: Policy::new(config), hub: hub.clone(), door: door.clone(), http_port });
         let endpoint =
             Endpoint::start(socket, certificate(config, keys.clone()), bounds, gate, hub.acceptor()).await?;
         let (url, rollout_percent) = (settings.url.clone(), settings.rollout_percent);
@@ -104,6 +105,7 @@ fn address(host: Option<&str>, listens: SocketAddr) -> String {
 /// Lets in whom the hub's other ways in let in.
 struct Pages {
     origins: Policy,
+    hub: Arc<Hub>,
     door: Arc<Door>,
     http_port: u16,
 }
@@ -123,6 +125,7 @@ impl Pages {
         };
         let standing = self.origins.webtransport(request.authority, self.http_port, origin.as_ref());
         let standing = standing.map_err(|_| Refusal::Forbidden)?;
+        self.hub.connect_from(Some(request.remote)).map_err(|_| Refusal::Busy)?;
         // No proxy that could be trusted stands before the UDP port.
         headers.remove("x-forwarded-for");
         headers.remove(http::header::FORWARDED);

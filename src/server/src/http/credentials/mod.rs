@@ -86,8 +86,9 @@ impl Door {
         let Some(Shown { credential, unasked }) = self.ways.find(headers, query, standing)? else {
             return Ok(info);
         };
-        let spare = match &credential {
-            Credential::Token(token) if unasked && cookies == Cookies::AwaitHello => Some(token.clone()),
+        let spared = unasked && cookies == Cookies::AwaitHello;
+        let token = match &credential {
+            Credential::Token(token) if spared => Some(token.clone()),
             _ => None,
         };
         let ask = ConnectAsk {
@@ -100,7 +101,9 @@ impl Door {
         };
         match self.identify(credential, ask).await {
             Ok(grant) => info.grant = Some(Arc::new(grant)),
-            Err(fault) => info.token = Some(spare.ok_or(fault)?),
+            Err(fault) if !spared => return Err(fault),
+            Err(_) if token.is_some() => info.token = token,
+            Err(fault) => info.fault = Some(Box::new(fault)),
         }
         Ok(info)
     }
