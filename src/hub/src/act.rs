@@ -73,13 +73,14 @@ impl Hub {
         }
     }
 
-    fn next_in_inbox(&self, cell: &Arc<Cell>) -> Option<Frame> {
-        let mut released = false;
+    fn next_in_inbox(self: &Arc<Hub>, cell: &Arc<Cell>) -> Option<Frame> {
+        let (mut released, mut over) = (false, false);
         let mut state = cell.state.lock();
         let frame = state.inbox.pop_front();
         if frame.is_none() {
             state.busy = false;
             state.inbox = VecDeque::new();
+            over = state.core.ended() == Some(Code::Bye) && cell.bulk_of.is_none();
         }
         if !state.inbox_is_full(&self.limits, cell.bulk_of.is_some()) {
             released = state.core.release(self.clock.now());
@@ -90,6 +91,9 @@ impl Hub {
         drop(state);
         if released {
             self.schedule(cell);
+        }
+        if over {
+            self.tear_down(cell, &Code::Bye.into());
         }
         frame
     }

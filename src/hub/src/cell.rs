@@ -198,6 +198,12 @@ impl Cell {
         let _ = self.state.lock().core.send(frame);
     }
 
+    /// Whether frames wait that came before its goodbye. (A bulk session's may wait for their receiver.)
+    pub(crate) fn has_more_to_say(&self) -> bool {
+        let state = self.state.lock();
+        self.bulk_of.is_none() && state.busy && !state.inbox.is_empty()
+    }
+
     /// Whether the caller is the one to put it on a list.
     pub(crate) fn mark_dirty(&self) -> bool {
         !self.dirty.load(Ordering::Relaxed) && !self.dirty.swap(true, Ordering::AcqRel)
@@ -267,13 +273,6 @@ impl State {
     fn note_end(&mut self, grant: &Grant, now: u64) {
         let end = grant.expires_unix_ms();
         self.grant_end = end.map_or(u64::MAX, |end| now.saturating_add(end.saturating_sub(unix_ms())));
-    }
-
-    /// When the grant or room token that came of the token with this id ends, ms since 1970; `None` if it holds none.
-    pub(crate) fn end_of(&self, token_id: &str) -> Option<u64> {
-        let tokens = self.rooms.iter().filter_map(|j| j.token.as_ref()).chain([&self.grant]);
-        let its = tokens.filter(|t| t.token_id.as_deref() == Some(token_id));
-        its.map(|t| t.expires_unix_ms().unwrap_or(u64::MAX)).max()
     }
 
     /// Whether the client's time is over. A session without a link waits for who resumes it with a new token.

@@ -65,18 +65,13 @@ impl Hub {
         room: &str,
         token: &Arc<Grant>,
     ) -> Result<(), Fault> {
-        let now = self.clock.now();
         let is_in = {
             let mut state = cell.state.lock();
-            let joined = state.rooms.get_mut(room);
-            let is_in = joined.is_some();
-            if let Some(joined) = joined {
-                joined.token = Some(token.clone());
-                state.note_tokens(now);
-            }
-            is_in
+            state.rooms.get_mut(room).map(|joined| joined.token = Some(token.clone())).is_some()
         };
         if is_in {
+            // It may allow less than the one before.
+            self.enforce(cell, &Removal::by_grant());
             self.schedule(cell);
             return Ok(());
         }

@@ -351,7 +351,6 @@ impl Hub {
         link: &HubLink,
         subscribe: Subscribe,
     ) -> Result<Option<Waiting>, Fault> {
-        let public = || Grant { join: vec![subscribe.room.clone()], ..Grant::default() };
         let grant = match self.brought(link) {
             Some(Answer::Ready(grant)) => grant?,
             Some(Answer::Later(grant)) => return Ok(Some(Waiting { grant, then: Then::Listen(subscribe) })),

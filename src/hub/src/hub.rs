@@ -88,6 +88,8 @@ pub(crate) enum Timer {
         reason: &'static str,
     },
     Request(Arc<str>),
+    /// A session that said goodbye, and whose frames from before should be done with by now.
+    Bye(Weak<Cell>),
 }
 
 /// 96 random bits as 24 hex digits.
@@ -244,6 +246,11 @@ impl Hub {
                     }
                 }
                 Action::CatchUp(room, after, read) => self.catch_up(cell, room, after, read),
+                Action::End(Code::Bye) if cell.has_more_to_say() => {
+                    // Who acts on the inbox ends it then.
+                    let at = self.clock.now().saturating_add(self.limits.resume_ms);
+                    self.timers.set(at, Timer::Bye(Arc::downgrade(cell)));
+                }
                 Action::End(code) => self.tear_down(cell, &code.into()),
             }
         }

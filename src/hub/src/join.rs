@@ -84,6 +84,9 @@ impl Hub {
         };
         self.may_enter(&cell.state.lock(), name, token.as_deref())?;
         self.moderations.check(name, &cell.user, Action::Ban)?;
+        if token.is_some() {
+            self.charge_join(cell, frame, name)?;
+        }
         let denied = self.ask_to_join(cell, name, data.state.as_ref()).await?;
         let (room, read) = self.enter_room(cell, name, data.presence, denied, token)?;
         let (sees, reads) = {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crosspoint_core::frame::{AnswerError, From, Volatile};
 use crosspoint_core::wire::OutFrame;
 use crosspoint_core::{Code, Fault, Frame, Raw, SharedFrame};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -298,15 +298,43 @@ impl Hub {
         timeout_ms: Option<u64>,
     ) -> Result<Arc<str>, Step> {
         let key: Key = (cell.user.clone(), id.into());
-        let now = self.clock.now();
+        drop(self.unasked(cell, &key)?);
+        let asked = Asked::id(id);
+        let Some(target) = target else {
+            return Err(self.fail(cell, &asked, Fault::new(Code::NotFound, "Nobody is there to answer")));
+        };
+        if cell.state.lock().requests >= self.limits.requests_max {
+            let text = format!("{} requests wait for answers already", self.limits.requests_max);
+            return Err(self.fail(cell, &asked, Fault::new(Code::RateLimited, text)));
+        }
+        let to_backend = &*target == BACKEND;
+        let may = if to_backend { cell.may_ask_backend() } else { Ok(()) };
+        if let Err(fault) = may.and_then(|()| self.one_request_more(cell)) {
+            return Err(self.fail(cell, &asked, fault));
+        }
+        // Another session of the user may have asked the same meanwhile.
+        let mut table = self.unasked(cell, &key)?;
+        let request: Arc<str> = random_id().into();
+        let entry = Request { asker: cell.clone(), key, target, service };
+        table.begin(request.clone(), entry);
+        drop(table);
+        change_requests(cell, 1);
+        self.stats.requests.fetch_add(1, Ordering::Relaxed);
+        let wait = timeout_ms.unwrap_or(self.limits.request_ms).min(self.limits.request_ms_max);
+        self.timers.set(self.clock.now() + wait, Timer::Request(request.clone()));
+        Ok(request)
+    }
+
+    /// The table, if nothing with this key is in it; else the session gets the answer, or will.
+    fn unasked(self: &Arc<Hub>, cell: &Arc<Cell>, key: &Key) -> Result<MutexGuard<'_, Table>, Step> {
         let mut table = self.requests.0.lock();
-        table.expire(now);
-        match table.by_key.get(&key) {
+        table.expire(self.clock.now());
+        match table.by_key.get(key) {
+            None => return Ok(table),
             Some(Known::Answered(outcome)) => {
-                let frame = outcome.frame(id);
+                let frame = outcome.frame(&key.1);
                 drop(table);
                 self.send_to(cell, frame);
-                return Err(Step::Done);
             }
             Some(Known::UnderWay(request)) => {
                 let request = request.clone();
@@ -316,36 +344,9 @@ impl Hub {
                     change_requests(&before, -1);
                     change_requests(cell, 1);
                 }
-                return Err(Step::Done);
             }
-            None => {}
         }
-        let asked = Asked::id(id);
-        let Some(target) = target else {
-            drop(table);
-            return Err(self.fail(cell, &asked, Fault::new(Code::NotFound, "Nobody is there to answer")));
-        };
-        if cell.state.lock().requests >= self.limits.requests_max {
-            drop(table);
-            let text = format!("{} requests wait for answers already", self.limits.requests_max);
-            return Err(self.fail(cell, &asked, Fault::new(Code::RateLimited, text)));
-        }
-        drop(table);
-        let to_backend = &*target == BACKEND;
-        let may = if to_backend { cell.may_ask_backend() } else { Ok(()) };
-        if let Err(fault) = may.and_then(|()| self.one_request_more(cell)) {
-            return Err(self.fail(cell, &asked, fault));
-        }
-        let mut table = self.requests.0.lock();
-        let request: Arc<str> = random_id().into();
-        let entry = Request { asker: cell.clone(), key, target, service };
-        table.begin(request.clone(), entry);
-        drop(table);
-        change_requests(cell, 1);
-        self.stats.requests.fetch_add(1, Ordering::Relaxed);
-        let wait = timeout_ms.unwrap_or(self.limits.request_ms).min(self.limits.request_ms_max);
-        self.timers.set(now + wait, Timer::Request(request.clone()));
-        Ok(request)
+        Err(Step::Done)
     }
 
     pub(crate) fn answer(self: &Arc<Hub>, cell: &Arc<Cell>, frame: Frame) {

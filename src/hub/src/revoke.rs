@@ -27,8 +27,8 @@ pub struct Revocation {
     /// … that were issued (`iat`) before this time, seconds since 1970, or don't say when. `None`: all, whenever issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_before_unix_s: Option<u64>,
-    /// How long it is remembered, seconds since 1970. `None`: until the token's end where a session that came by it is here,
-    /// else as long as the hub runs.
+    /// How long it is remembered, seconds since 1970. `None`: as long as the hub runs; a session's end, which
+    /// backends move, doesn't tell the token's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_unix_s: Option<u64>,
 }
@@ -179,23 +179,14 @@ impl Hub {
     /// `bad_request`: it doesn't name exactly one thing, or is over already; `limit_exceeded`: as many as may be are remembered.
     pub fn revoke(self: &Arc<Hub>, what: &Revocation) -> Result<usize, Fault> {
         what.check()?;
+        self.revocations.add(what, what.until_unix_s.map_or(u64::MAX, |s| s.saturating_mul(1000)))?;
+        let mut ended = 0;
+        // After it is on the list: who came in before may have looked before.
         let cells = match &what.user {
             Some(user) => self.users_cells(user),
             None => self.all_cells(),
         };
-        let until = match what.until_unix_s {
-            Some(s) => s.saturating_mul(1000),
-            None => what.token_id.as_deref().map_or(u64::MAX, |id| {
-                let ends = cells.iter().filter_map(|cell| cell.state.lock().end_of(id));
-                ends.max().unwrap_or(u64::MAX)
-            }),
-        };
-        self.revocations.add(what, until)?;
-        let mut ended = 0;
-        // Again: who came in meanwhile may have looked before it was on the list.
-        let cells = if what.user.is_some() { cells } else { self.all_cells() };
-        let later = what.user.as_deref().map(|user| self.users_cells(user)).unwrap_or_default();
-        for cell in cells.iter().chain(later.iter().filter(|c| !cells.iter().any(|d| Arc::ptr_eq(c, d)))) {
+        for cell in &cells {
             let (revoked, in_room) = {
                 let state = cell.state.lock();
                 let tokens = || state.rooms.iter().filter_map(|j| j.token.as_ref());

@@ -82,6 +82,11 @@ impl Hub {
                         let _ = answer.await;
                     });
                 }
+                Timer::Bye(cell) => {
+                    if let Some(cell) = cell.upgrade() {
+                        self.tear_down(&cell, &Code::Bye.into());
+                    }
+                }
                 Timer::Request(request) => self.request_timed_out(&request),
             }
         }

@@ -164,6 +164,30 @@ async fn a_goodbye_escapes_no_mute_and_no_ban() {
 }
 
 #[tokio::test]
+async fn what_was_said_before_the_goodbye_is_done_before_it() {
+    let (hub, held) = with_backend();
+    let (link, _) = Link::hello(&hub, "a").await;
+    let (other, _) = Link::hello(&hub, "b").await;
+    link.join(ROOM).await;
+    other.join(ROOM).await;
+    for id in ["1", "2", "3"] {
+        link.send(publish(id));
+    }
+    held.asked().await;
+    link.send(json!({"type": "hub:bye"}));
+    link.send(publish("late"));
+    for id in ["1", "2", "3"] {
+        held.answer();
+        other.find("the publish", |f| f.kind == "n" && f.id.as_deref() == Some(id)).await;
+    }
+    link.ends_with(Code::Bye).await;
+    assert_eq!(
+        (hub.stats().sessions, hub.history(ROOM, None, None, None).await.unwrap().events.len()),
+        (1, 3)
+    );
+}
+
+#[tokio::test]
 async fn what_the_backend_denies_holds_in_that_room_alone() {
     let (hub, _held) = with_backend();
     let (link, _) = Link::hello(&hub, "quiet").await;

@@ -207,6 +207,12 @@ async fn a_backend_puts_users_into_rooms_and_takes_them_out() {
     alice.reply(frame("n", json!(1))).await;
     other.until("n").await;
     assert_eq!(hub.presence(ROOM).await.unwrap().len(), 2);
+    let peers = json!({"type": "hub:peers", "room": ROOM, "data": {}});
+    alice.reply(peers.clone()).await;
+    assert_eq!(bob.reply(peers.clone()).await["peers"].as_array().unwrap().len(), 2);
+    assert_eq!(hub.force_join("alice", ROOM, &[Cap::Join, Cap::Publish], None).await, Ok(2));
+    assert_eq!(hub.presence(ROOM).await.unwrap().len(), 1, "what a smaller list leaves out ends at once");
+    assert_eq!(bob.reply(peers).await["peers"].as_array().unwrap().len(), 1);
     let fault = Fault::new(Code::Forbidden, "The meeting is over");
     assert_eq!(hub.force_leave("alice", ROOM, &fault), 2);
     assert_eq!(hub.force_leave("alice", ROOM, &fault), 0);

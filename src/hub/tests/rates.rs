@@ -4,10 +4,10 @@ mod support;
 
 use crosspoint_core::link::Transport;
 use crosspoint_core::{Code, Flow, LinkInfo};
-use crosspoint_hub::{HubConfig, Rates};
+use crosspoint_hub::{Action, HubConfig, Moderation, Rates};
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{Link, config, data, hub};
+use support::{Link, config, data, hub, token};
 
 const ACK: &str = r#"{"type":"hub:ack","data":{"received":0}}"#;
 
@@ -126,6 +126,38 @@ async fn a_room_has_its_own_measure_which_its_namespace_may_set() {
     assert_eq!(data(&full)["code"], "limit_exceeded");
     let again = a.ask(json!({"type": "hub:join", "room": "chat:1"})).await;
     assert_eq!(again.kind, "hub:reply", "who is in it may begin anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_act_in_a_room_takes_nothing_from_its_members() {
+    let hub = hub(limited(|r| {
+        (r.room.publishes_per_s, r.room.joins_per_s, r.room.states_per_s) = (2, 2, 2);
+    }));
+    let (a, _) = Link::hello(&hub, "a").await;
+    let (muted, _) = Link::hello(&hub, "muted").await;
+    let (outside, _) = Link::granted(&hub, json!({"user": "outside", "join": ["lobby"]})).await;
+    let (unjoined, _) = Link::hello(&hub, "unjoined").await;
+    a.join("r").await;
+    muted.join("r").await;
+    let mute =
+        Moderation { action: Action::Mute, user: "muted".into(), for_ms: None, reason: None, by: None };
+    hub.moderate("r", mute).unwrap();
+    let join = |grant: Value| json!({"type": "hub:join", "room": "r", "data": {"token": token(grant)}});
+    let state = json!({"type": "hub:state", "room": "r", "data": {"typing": true}});
+    for n in 0..5 {
+        muted.fails(said(n), Code::Muted).await;
+        unjoined.fails(said(n), Code::NotJoined).await;
+        outside.fails(said(n), Code::Forbidden).await;
+        outside.fails(json!({"type": "hub:join", "room": "r"}), Code::Forbidden).await;
+        outside.fails(join(json!({"user": "another", "join": ["r"]})), Code::Forbidden).await;
+        outside.fails(state.clone(), Code::NotJoined).await;
+    }
+    assert_eq!(refused(&answers(&a, (10..13).map(said)).await), 1, "the room's members have all of it");
+    a.reply(state).await;
+    unjoined.join("r").await;
+    outside.fails(join(json!({"user": "outside", "join": ["r"]})), Code::RateLimited).await;
+    tokio::time::advance(Duration::from_millis(500)).await;
+    outside.reply(join(json!({"user": "outside", "join": ["r"]}))).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::sync::Arc;
 use support::{Link, config, data, hub};
 
 #[tokio::test]
@@ -262,4 +263,39 @@ async fn answers_may_be_bytes() {
     let reply = a.find("answer", |f| f.id.as_deref() == Some("f")).await;
     assert_eq!(reply.payload.as_deref(), Some(&[0, 1, 2][..]));
     assert_eq!(hub.stats().requests_waiting, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_two_sessions_repeat_at_once_is_asked_once() {
+    let mut config = config();
+    config.rates.user.requests_max = 100;
+    let hub = hub(config);
+    let (sfu, _) = Link::granted(&hub, json!({"user": "sfu", "services": ["sfu"]})).await;
+    sfu.reply(json!({"type": "hub:attach", "data": {"service": "sfu"}})).await;
+    let mut askers = vec![];
+    for _ in 0..2 {
+        askers.push(Arc::new(Link::hello(&hub, "asker").await.0));
+    }
+    for round in 0..300 {
+        let ask = json!({"type": "ask", "to": "service:sfu", "id": format!("q{round}"), "data": round});
+        let start = Arc::new(std::sync::Barrier::new(askers.len()));
+        let asking = askers.iter().map(|link| {
+            let (link, ask, start) = (link.clone(), ask.clone(), start.clone());
+            tokio::task::spawn_blocking(move || {
+                start.wait();
+                link.send(ask);
+            })
+        });
+        for asked in asking.collect::<Vec<_>>() {
+            asked.await.unwrap();
+        }
+        let request = sfu.until("ask").await;
+        assert_eq!(sfu.data_of("ask"), [json!(round)]);
+        sfu.take();
+        sfu.send(json!({"type": "hub:answer", "request": request.request, "data": {}}));
+        sfu.ack();
+        for link in &askers {
+            link.ack();
+        }
+    }
 }

@@ -13,10 +13,11 @@ use crate::cell::{Cell, State};
 use crate::clock::Clock;
 use crate::config::HubConfig;
 use crate::hub::Hub;
+use crate::moderation::Action;
 use crate::room::Room;
 use bucket::{Buckets, Bursts, Limit, Limits};
 pub use config::{AddressRates, Preset, Rates, RoomRates, SessionRates, UserRates};
-use crosspoint_core::{Code, Fault, Frame};
+use crosspoint_core::{Cap, Code, Fault, Frame};
 pub use doors::Connection;
 pub(crate) use entries::Entry;
 use entries::{Entries, address};
@@ -325,7 +326,7 @@ impl Hub {
             return Some(Step::Done);
         }
         self.stats.rate_limited.fetch_add(1, Relaxed);
-        if matches!(refusal.scope, Scope::Session | Scope::User) && self.goes_on(cell, refusal.scope) {
+        if matches!(refusal.scope, Scope::Session | Scope::User) && self.goes_on(cell) {
             self.rates.count(Scope::Session, Kind::Refusals as usize);
             let fault = Fault::new(Code::RateLimited, "Refused frames did not make it slower");
             self.tear_down(cell, &fault.after(HELD_RETRY_MS));
@@ -351,7 +352,9 @@ impl Hub {
             }
             self.rates.charge(cell, &mut state, needs)?;
             let name = frame.room.as_deref().filter(|_| in_room && !self.rates.rooms.is_empty());
-            let Some(name) = name else { return Ok(()) };
+            let Some(name) = name.filter(|name| self.may_in_room(cell, &state, frame, name)) else {
+                return Ok(());
+            };
             state.rooms.get(name).map(|j| j.room.clone()).ok_or(name)
         };
         // Whoever is not in the room yet joins it, or publishes from without.
@@ -362,13 +365,45 @@ impl Hub {
         }
     }
 
-    /// Notes that a session was refused a frame by its own limits or its user's. `true`: it has been too often.
-    fn goes_on(&self, cell: &Cell, scope: Scope) -> bool {
+    /// Whether the frame, of a kind that rooms count, is allowed there: what isn't takes nothing from those who are.
+    fn may_in_room(&self, cell: &Cell, state: &State, frame: &Frame, name: &str) -> bool {
+        let joined = state.rooms.get(name);
+        let may = |cap| state.may_in(joined, cap, name, None);
+        let not = |action| self.moderations.check(name, &cell.user, action).is_ok();
+        match (&*frame.kind, joined) {
+            ("hub:join", _) => may(Cap::Join) && not(Action::Ban),
+            ("hub:state", joined) => joined.is_some() && may(Cap::Presence),
+            ("hub:peers", joined) => joined.is_some_and(|j| j.room.namespace.signal) && may(Cap::Signal),
+            (_, Some(joined)) => may(Cap::Publish) && (!joined.room.is_moderated() || not(Action::Mute)),
+            (_, None) => {
+                state.grant.publish_unjoined && may(Cap::Publish) && not(Action::Ban) && not(Action::Mute)
+            }
+        }
+    }
+
+    /// What a join takes of the room, where only the token that it shows allows it.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub(crate) fn charge_join(&self, cell: &Cell, frame: &Frame, name: &str) -> Result<(), Fault> {
+        {
+            let state = cell.state.lock();
+            if self.rates.rooms.is_empty() || state.may(Cap::Join, name) || !state.services.is_empty() {
+                return Ok(());
+            }
+        }
+        let room = self.rooms.read().get(name).cloned();
+        let Some(spent) = room.as_ref().and_then(|room| room.spent.as_ref()) else { return Ok(()) };
+        spent.charge(&[(Kind::Bytes, bytes_of(frame)), (Kind::Joins, 1)]).map_err(|refusal| {
+            self.stats.rate_limited.fetch_add(1, Relaxed);
+            self.rates.fault(&refusal)
+        })
+    }
+
+    /// Notes that a session was refused a frame. `true`: it has been too often.
+    fn goes_on(&self, cell: &Cell) -> bool {
         let mut state = cell.state.lock();
         let Some(spent) = &mut state.spent else { return false };
-        if scope == Scope::User && spent.user.as_ref().is_some_and(|user| user.is_shared) {
-            return false;
-        }
         if self.rates.session.take(&spent.buckets, Kind::Refusals, 1).is_err() {
             return true;
         }
