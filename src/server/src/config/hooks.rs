@@ -29,11 +29,11 @@ pub struct Hooks {
     pub backoff_ms_max: u64,
     /// The largest answer, bytes.
     pub response_bytes_max: usize,
-    /// Questions under way at once to an address.
+    /// Questions of one hook under way at once.
     pub concurrency: usize,
-    /// Questions to an address that wait for their turn.
+    /// Questions of one hook that wait for their turn.
     pub queue_max: usize,
-    /// Failed attempts in a row after which an address is left alone.
+    /// Failed attempts (no 4xx but 408 and 429) in a row after which an address is left alone.
     pub breaker_failures: u64,
     /// How long it is left alone before one request probes it, ms.
     pub breaker_open_ms: u64,
