@@ -351,6 +351,16 @@ impl Hub {
         link: &HubLink,
         subscribe: Subscribe,
     ) -> Result<Option<Waiting>, Fault> {
+        // It listens only.
+        let none = || Some(vec![]);
+        let public = || Grant {
+            join: vec![subscribe.room.clone()],
+            publish: none(),
+            signal: none(),
+            files: none(),
+            call: none(),
+            ..Grant::default()
+        };
         let grant = match self.brought(link) {
             Some(Answer::Ready(grant)) => grant?,
             Some(Answer::Later(grant)) => return Ok(Some(Waiting { grant, then: Then::Listen(subscribe) })),

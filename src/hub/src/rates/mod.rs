@@ -326,7 +326,7 @@ impl Hub {
             return Some(Step::Done);
         }
         self.stats.rate_limited.fetch_add(1, Relaxed);
-        if matches!(refusal.scope, Scope::Session | Scope::User) && self.goes_on(cell) {
+        if matches!(refusal.scope, Scope::Session | Scope::User) && self.goes_on(cell, refusal.scope) {
             self.rates.count(Scope::Session, Kind::Refusals as usize);
             let fault = Fault::new(Code::RateLimited, "Refused frames did not make it slower");
             self.tear_down(cell, &fault.after(HELD_RETRY_MS));
@@ -400,10 +400,13 @@ impl Hub {
         })
     }
 
-    /// Notes that a session was refused a frame. `true`: it has been too often.
-    fn goes_on(&self, cell: &Cell) -> bool {
+    /// Notes that a session was refused a frame by its own limits or its user's. `true`: it has been too often.
+    fn goes_on(&self, cell: &Cell, scope: Scope) -> bool {
         let mut state = cell.state.lock();
         let Some(spent) = &mut state.spent else { return false };
+        if scope == Scope::User && spent.user.as_ref().is_some_and(|user| user.is_shared) {
+            return false;
+        }
         if self.rates.session.take(&spent.buckets, Kind::Refusals, 1).is_err() {
             return true;
         }
