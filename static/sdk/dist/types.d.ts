@@ -271,7 +271,7 @@ export interface JoinOptions {
 /** The hub has taken this session out of a room. It isn't joined again by itself, unless `returning`. */
 export interface Removed {
     room: string;
-    /** `kicked`, `banned`, `token` (what allowed it is over), `revoked`, `backend`, `hook`; `refused`: a new session could not join it again. */
+    /** `kicked`, `banned`, `token` (what allowed it is over), `revoked`, `backend`; `refused`: a new session could not join it again. */
     reason: string;
     /** What the hub says. */
     error: CrosspointError;
