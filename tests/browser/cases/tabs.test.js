@@ -18,7 +18,8 @@ async function together(t, room, tabs, options = {}, keeps = false) {
   await witness.entered();
   const all = [];
   const join = async (name) => {
-    const tab = await Tab.open(context, origin, { name, room, user: 'alice', tabs: 'shared', ...options });
+    const at = keeps ? '/demo/words.js' : undefined;
+    const tab = await Tab.open(context, origin, { name, room, at, user: 'alice', tabs: 'shared', ...options });
     await tab.entered();
     all.push(tab);
     return tab;
@@ -132,7 +133,7 @@ test('the leader goes elsewhere, and comes back as the page it was', async (t) =
   const session = await first.session();
   await flowing(people);
   await first.stop();
-  await first.page.goto(`${stage.hub.origin}/sdk/version.d.ts`);
+  await first.page.goto(`${stage.hub.origin}/demo/dom.js`);
   await second.hears('witness', 2 * RATE);
   await first.back();
   await first.hears('witness', RATE);

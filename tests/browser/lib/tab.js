@@ -3,15 +3,15 @@ import { until } from './process.js';
 
 /** A page that uses the SDK by hand: its numbers, and what it hears, are counted in the page itself. */
 export class Tab {
-  /** Opens a page of the hub's origin and connects. `options` are the SDK's. */
-  static async open(context, origin, { name, room, ...options }) {
+  /** Opens a page of the hub's origin and connects. `options` are the SDK's. Browsers don't keep pages that must not be stored, so
+   * one that is to be kept is `at` another address. */
+  static async open(context, origin, { name, room, at = '/healthz', ...options }) {
     const tab = new Tab();
     tab.name = name;
     tab.page = await context.newPage();
     tab.wrong = [];
     tab.page.on('pageerror', (error) => tab.wrong.push(`${name}: ${error.stack ?? error.message}`));
-    // A page that may be kept.
-    await tab.page.goto(`${origin}/healthz`);
+    await tab.page.goto(`${origin}${at}`);
     await tab.page.evaluate(connectHere, { name, room, options });
     return tab;
   }
