@@ -1,6 +1,7 @@
 //! `[hooks]`: what the hub asks and tells the team's backend (docs/hooks.md).
 
 use super::check::Report;
+use super::value::is_web_url;
 use super::{Config, Secret};
 use crate::hooks::sign::Signer;
 use crate::http_client::is_confidential;
@@ -8,8 +9,6 @@ use crosspoint_hub::HookPoint;
 use http::HeaderName;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::path::PathBuf;
-
-const URL_BYTES_MAX: usize = 2048;
 
 /// `[hooks]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,13 +157,7 @@ pub struct HookUrl(String);
 impl HookUrl {
     /// Reads one.
     pub fn parse(text: &str) -> Option<HookUrl> {
-        let uri: http::Uri = text.parse().ok()?;
-        let authority = uri.authority()?;
-        let fits = matches!(uri.scheme_str(), Some("http" | "https"))
-            && !authority.host().is_empty()
-            && !authority.as_str().contains('@')
-            && text.len() <= URL_BYTES_MAX;
-        fits.then(|| HookUrl(text.into()))
+        is_web_url(text).then(|| HookUrl(text.into()))
     }
 
     /// As written.

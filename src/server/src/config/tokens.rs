@@ -1,6 +1,7 @@
 //! `[[auth.keys]]`, `[[auth.issuers]]` and what else says which tokens are good.
 
 use super::check::Report;
+use super::value::is_web_url;
 use super::{Auth, Secret};
 use crate::auth::jwt::Alg;
 use crate::http_client::is_confidential;
@@ -8,8 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::fmt;
 use std::path::PathBuf;
 
-/// The longest URL of a key set.
-const URL_BYTES_MAX: usize = 2048;
 /// The longest a fetch may take, so that who waits for it gets in within `limits.hello_ms`.
 const TIMEOUT_MS_MAX: u64 = 30_000;
 
@@ -71,13 +70,7 @@ pub struct JwksUrl(String);
 impl JwksUrl {
     /// Reads one; `None` if it is something else, or holds a password.
     pub fn parse(text: &str) -> Option<JwksUrl> {
-        let uri: http::Uri = text.parse().ok()?;
-        let authority = uri.authority()?;
-        let fits = matches!(uri.scheme_str(), Some("http" | "https"))
-            && !authority.host().is_empty()
-            && !authority.as_str().contains('@')
-            && text.len() <= URL_BYTES_MAX;
-        fits.then(|| JwksUrl(text.into()))
+        is_web_url(text).then(|| JwksUrl(text.into()))
     }
 
     /// As written.

@@ -10,6 +10,8 @@ use tracing_subscriber::filter::Targets;
 const MAPPED_BITS: u8 = 96;
 /// The longest address of a hub.
 const HUB_URL_BYTES_MAX: usize = 512;
+/// The longest URL of anything else.
+const URL_BYTES_MAX: usize = 2048;
 
 /// A secret: readable by the code that needs it, invisible in logs and print-outs.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,6 +52,16 @@ impl Serialize for Secret {
     }
 }
 
+/// Whether it is an absolute `http` or `https` URL of bearable length without user and password, which would be a secret in a URL.
+pub(super) fn is_web_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<http::Uri>() else { return false };
+    let Some(authority) = uri.authority() else { return false };
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && !authority.host().is_empty()
+        && !authority.as_str().contains('@')
+        && text.len() <= URL_BYTES_MAX
+}
+
 /// The address of a hub: an absolute `http` or `https` URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HubUrl(String);
@@ -57,13 +69,7 @@ pub struct HubUrl(String);
 impl HubUrl {
     /// Reads one; `None` if it is something else, or holds a secret.
     pub fn parse(text: &str) -> Option<HubUrl> {
-        let uri: http::Uri = text.parse().ok()?;
-        let authority = uri.authority()?;
-        let fits = matches!(uri.scheme_str(), Some("http" | "https"))
-            && !authority.host().is_empty()
-            && !authority.as_str().contains('@')
-            && uri.query().is_none()
-            && text.len() <= HUB_URL_BYTES_MAX;
+        let fits = is_web_url(text) && !text.contains('?') && text.len() <= HUB_URL_BYTES_MAX;
         fits.then(|| HubUrl(text.into()))
     }
 
